@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, identity.roster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the last run left behind, so that a run with nothing to do needs a digest and not the roster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional
+
+from .._outcome import Failure, Outcome
+from .._roster.model import Rejected
+
+FORMAT = "identity.roster.applied/1"
+
+
+@dataclass
+class Applied:
+    """``files`` maps an account file, and the ledger, to the SHA-256 of its content (None: not there). When all of
+    them and both digests are as they were, a plan would be empty again and say the same about the rest."""
+
+    roster_digest: str
+    options_digest: str
+    files: Dict[str, Optional[str]]
+    homes: List[str] = field(default_factory=list)
+    unchanged: int = 0
+    rejected: List[Dict[str, str]] = field(default_factory=list)
+    failed: List[Dict[str, str]] = field(default_factory=list)
+    pending: List[str] = field(default_factory=list)
+    warnings: List[str] = field(default_factory=list)
+
+    def outcome(self) -> Outcome:
+        return Outcome(
+            rejected=[Rejected(**entry) for entry in self.rejected],
+            failed=[Failure(**entry) for entry in self.failed],
+            pending=list(self.pending),
+            unchanged=self.unchanged,
+            roster_digest=self.roster_digest,
+            warnings=list(self.warnings),
+        )
+
+
+def fingerprints(contents: Mapping[str, Optional[bytes]]) -> Dict[str, Optional[str]]:
+    return {name: None if content is None else hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def serialise(applied: Applied) -> bytes:
+    document: Dict[str, Any] = {"format": FORMAT, **vars(applied)}
+    return json.dumps(document, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def parse(content: Optional[bytes]) -> Optional[Applied]:
+    """None for anything unknown: this is a short cut, and the long way is always right."""
+    try:
+        document = json.loads((content or b"").decode("utf-8", "surrogateescape"))
+        if document.pop("format") != FORMAT:
+            return None
+        applied = Applied(**document)
+        applied.outcome()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return applied

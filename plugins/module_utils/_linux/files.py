@@ -1,0 +1,224 @@
+# Copyright: (c) 2026, identity.roster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading and replacing the account files: all or nothing as far as a file system allows, and healed by the next run.
+
+AnsibleModule.atomic_move works on one file at a time and does not fsync, so it is not for these files.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import struct
+from contextlib import suppress
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from .._errors import TargetError
+
+#: In the order of a commit: what passwd refers to is there before passwd says so.
+NAMES = ("group", "gshadow", "subuid", "subgid", "shadow", "passwd")
+REQUIRED = ("passwd", "group", "shadow")
+_FS_IOC_GETFLAGS = 0x80086601
+_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
+#: Free space that must remain beyond what is written, in bytes.
+_SPARE = 1 << 20
+
+Contents = Dict[str, Optional[bytes]]
+_Stamp = Tuple[int, int, int]
+
+
+class AccountFiles:
+    """The account files of one root directory. Everything goes through one directory descriptor of its /etc."""
+
+    def __init__(self, root: str) -> None:
+        self.path = os.path.join(root, "etc")
+        try:
+            if os.path.realpath(self.path) != os.path.join(os.path.realpath(root), "etc"):
+                raise TargetError(f"{self.path} is a symbolic link, and what it leads to is not safe to replace")
+            self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as problem:
+            raise TargetError(f"{self.path} can't be opened: {problem.strerror}") from None
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+    def read_optional(self, name: str) -> Optional[bytes]:
+        """Another file below /etc (``default/useradd``), or None if there is none."""
+        try:
+            with open(os.path.join(self.path, name), "rb") as file:
+                return file.read()
+        except OSError:
+            return None
+
+    def _open(self, name: str) -> Optional[int]:
+        try:
+            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.descriptor)
+        except OSError as problem:
+            if problem.errno == errno.ENOENT:
+                return None
+            if problem.errno == errno.ELOOP:
+                raise TargetError(
+                    f"{self.path}/{name} is a symbolic link. Replacing it would cut the link, and writing through it "
+                    "is not safe; make it a regular file, or leave this host out"
+                ) from None
+            raise TargetError(f"{self.path}/{name} can't be read: {problem.strerror}") from None
+
+    def read(self) -> Contents:
+        """All files as they are at one moment, without the lock: read again while another program replaces one."""
+        for _attempt in range(20):
+            before = self._stamps()
+            contents: Contents = {}
+            for name in NAMES:
+                descriptor = self._open(name)
+                if descriptor is None:
+                    contents[name] = None
+                    continue
+                with os.fdopen(descriptor, "rb") as file:
+                    contents[name] = file.read()
+            if before == self._stamps():
+                break
+        else:
+            raise TargetError(f"the account files in {self.path} change faster than they can be read")
+        for name in REQUIRED:
+            if contents[name] is None:
+                hint = " (is this host NixOS, ostree or tcb?)" if name == "shadow" else ""
+                raise TargetError(f"{self.path}/{name} does not exist{hint}; this host's accounts can't be managed")
+        return contents
+
+    def _stamps(self) -> Dict[str, Optional[_Stamp]]:
+        return {name: self._stamp(name) for name in NAMES}
+
+    def _stamp(self, name: str) -> Optional[_Stamp]:
+        try:
+            status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+    def preflight(self, new: Mapping[str, bytes]) -> None:
+        """Whether every file of ``new`` can be replaced; raises TargetError before anything is written."""
+        if not new:
+            return
+        mounts = _mount_points()
+        status = os.fstatvfs(self.descriptor)
+        if status.f_flag & os.ST_RDONLY or not os.access(self.path, os.W_OK):
+            raise TargetError(f"{self.path} can't be written (read-only file system or missing rights)")
+        need = 2 * sum(len(content) for content in new.values()) + _SPARE
+        if status.f_bfree * status.f_frsize < need:
+            raise TargetError(f"{self.path} has no room for {need} bytes; free some space first")
+        for name in new:
+            path = f"{self.path}/{name}"
+            descriptor = self._open(name)
+            if descriptor is None:
+                continue
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise TargetError(f"{path} is not a regular file")
+                if os.path.realpath(path) in mounts:
+                    raise TargetError(f"{path} is a mount point and can't be replaced; manage it where it comes from")
+                flags = _attributes(descriptor)
+                if flags & (_IMMUTABLE | _APPEND_ONLY):
+                    raise TargetError(f"{path} is immutable (lsattr shows i or a); chattr -ia {path} if that is meant")
+            finally:
+                os.close(descriptor)
+
+    def commit(self, old: Contents, new: Mapping[str, bytes]) -> None:
+        """Replace the files of ``new``. The caller holds the lock and has checked the contents."""
+        names = [name for name in NAMES if name in new]
+        stamps = self._stamps()
+        temporaries: List[str] = []
+        try:
+            for name in names:
+                temporaries.append(self._write_beside(name, name, new[name]))
+            for name in names:
+                previous = old.get(name)
+                if previous is not None:
+                    backup = self._write_beside(name, name + "-", previous)
+                    temporaries.append(backup)
+                    os.rename(backup, name + "-", src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+            os.fsync(self.descriptor)
+            if any(self._stamp(name) != stamps[name] for name in names) or self._read_now(names) != {
+                name: old.get(name) for name in names
+            }:
+                raise TargetError(
+                    f"a program that takes no lock changed the account files in {self.path} meanwhile; "
+                    "nothing was written, run again"
+                )
+            for name in names:
+                os.rename(_temporary(name), name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+            os.fsync(self.descriptor)
+        except OSError as problem:
+            raise TargetError(
+                f"{self.path} could not be written: {problem.strerror}. The next run completes what was begun"
+            ) from None
+        finally:
+            for temporary in temporaries:
+                with suppress(OSError):
+                    os.unlink(temporary, dir_fd=self.descriptor)
+
+    def _read_now(self, names: List[str]) -> Contents:
+        contents: Contents = {}
+        for name in names:
+            descriptor = self._open(name)
+            contents[name] = None
+            if descriptor is not None:
+                with os.fdopen(descriptor, "rb") as file:
+                    contents[name] = file.read()
+        return contents
+
+    def _write_beside(self, like: str, name: str, content: bytes) -> str:
+        """Write a temporary with the mode, owner and SELinux label of ``like``, and put it on the disk."""
+        temporary = _temporary(name)
+        # Nobody else uses this name, and we hold the lock: what is there was left by a run that was killed.
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=self.descriptor)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=self.descriptor), "wb") as file:
+            try:
+                file.write(content)
+                file.flush()
+                self._copy_attributes(like, file.fileno())
+                os.fsync(file.fileno())
+            except BaseException:
+                os.unlink(temporary, dir_fd=self.descriptor)
+                raise
+        return temporary
+
+    def _copy_attributes(self, like: str, descriptor: int) -> None:
+        source = self._open(like)
+        if source is None:
+            raise FileNotFoundError(errno.ENOENT, f"{like} is gone")
+        try:
+            status = os.fstat(source)
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            with suppress(OSError):
+                os.setxattr(descriptor, "security.selinux", os.getxattr(source, "security.selinux"))
+        finally:
+            os.close(source)
+
+
+def _temporary(name: str) -> str:
+    return f".{name}.identity-roster"
+
+
+def _attributes(descriptor: int) -> int:
+    """The inode's flags (chattr), or 0 where the file system has none."""
+    try:
+        answer = fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, struct.pack("l", 0))
+    except OSError:
+        return 0
+    return int(struct.unpack("l", answer)[0])
+
+
+def _mount_points() -> List[str]:
+    """Paths that something is mounted on, as this process sees them."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            return [line.split(" ")[4].replace("\\040", " ") for line in file]
+    except OSError:
+        return []

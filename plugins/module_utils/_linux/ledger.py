@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, identity.roster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ledger: what this collection owns on a host. Nothing outside it is ever changed, disabled or removed.
+
+Kept as /var/lib/identity-roster/ledger.json; this module only knows its content.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Dict, List, Optional, Set
+
+from .._errors import TargetError
+
+FORMAT = "identity.roster.ledger/1"
+
+
+@dataclass(frozen=True)
+class Disabled:
+    """Why an account is disabled: ``source`` (the roster says so) or ``missing`` (the user left the roster).
+
+    ``since`` is a day (days since 1970); ``expire`` is the shadow field as it was before, to be put back.
+    """
+
+    reason: str
+    since: int
+    expire: str = ""
+
+
+@dataclass(frozen=True)
+class OwnedUser:
+    """An account that this collection made, or took over when told to."""
+
+    username: str
+    uid: int
+    gid: int
+    private_group: bool = False
+    adopted: bool = False
+    disabled: Optional[Disabled] = None
+
+
+@dataclass
+class Ledger:
+    """``users`` by the roster's stable id, ``groups`` name to gid, ``memberships`` group to the user names that were
+    added to a group which is not ours."""
+
+    users: Dict[str, OwnedUser] = field(default_factory=dict)
+    groups: Dict[str, int] = field(default_factory=dict)
+    memberships: Dict[str, List[str]] = field(default_factory=dict)
+
+    def copy(self) -> Ledger:
+        return Ledger(dict(self.users), dict(self.groups), {key: list(names) for key, names in self.memberships.items()})
+
+    def owner_of(self, username: str) -> Optional[str]:
+        """The stable id whose account is called so."""
+        return next((key for key, entry in self.users.items() if entry.username == username), None)
+
+    def uids(self) -> Set[int]:
+        return {entry.uid for entry in self.users.values()}
+
+
+def serialise(ledger: Ledger) -> bytes:
+    document: Dict[str, Any] = {"format": FORMAT, **asdict(ledger)}
+    return json.dumps(document, sort_keys=True, ensure_ascii=False, indent=1).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def parse(content: bytes, path: str) -> Ledger:
+    """Raises TargetError for anything but a whole ledger: taking a broken one for an empty one would orphan every
+    account on the host."""
+    try:
+        document = json.loads(content.decode("utf-8", "surrogateescape"))
+        if document["format"] != FORMAT:
+            raise ValueError(f"its format is {document['format']!r}, this version reads {FORMAT!r}")
+        users = {}
+        for key, entry in document["users"].items():
+            disabled = entry.pop("disabled")
+            users[key] = OwnedUser(disabled=Disabled(**disabled) if disabled else None, **entry)
+            numbers = (users[key].uid, users[key].gid)
+            if any(type(item) is not int for item in numbers) or not isinstance(users[key].username, str):
+                raise ValueError(f"the entry of {key!r} is not one")
+        groups = {str(name): int(gid) for name, gid in document["groups"].items()}
+        memberships = {str(name): [str(item) for item in names] for name, names in document["memberships"].items()}
+        return Ledger(users, groups, memberships)
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise TargetError(
+            f"{path} is damaged ({problem}). It records which accounts belong to the roster, so nothing was changed. "
+            "Restore it from a backup, or remove it and name the accounts to take over again in adopt"
+        ) from None

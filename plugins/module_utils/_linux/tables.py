@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, identity.roster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""passwd, group, shadow, gshadow, subuid and subgid as tables whose untouched lines stay as they are, byte for byte.
+
+Comments, malformed lines, NIS ``+`` and ``-`` lines and the order of lines are kept. Fields are text; bytes that are
+not UTF-8 survive by the surrogateescape handler.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
+
+#: Fields a line, by file name (passwd(5), group(5), shadow(5), gshadow(5), subuid(5)).
+WIDTHS = {"passwd": 7, "group": 4, "shadow": 9, "gshadow": 4, "subuid": 3, "subgid": 3}
+
+
+class Table:
+    """One file's lines. A name's first well-formed line is the one that counts, as for getpwnam(3)."""
+
+    def __init__(self, content: bytes, width: int) -> None:
+        self.width = width
+        self.original = content
+        text = content.decode("utf-8", "surrogateescape")
+        self._lines: List[Optional[str]] = list(text.split("\n"))
+        if self._lines[-1] == "":
+            self._lines.pop()
+        self._index: Dict[str, int] = {}
+        self._end = len(self._lines)
+        self._added: List[str] = []
+        self._changed = False
+        colons = width - 1
+        for number, line in enumerate(self._lines):
+            if not line or line[0] in "#+- \t":
+                if line and line[0] in "+-" and self._end == len(self._lines):
+                    self._end = number
+                continue
+            if line.count(":") == colons:
+                self._index.setdefault(line[: line.index(":")], number)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._index
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def names(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def get(self, name: str) -> Optional[List[str]]:
+        """A copy of the fields of a name's line."""
+        number = self._index.get(name)
+        if number is None:
+            return None
+        return self._line(number).split(":")
+
+    def rows(self) -> Iterator[List[str]]:
+        for number in self._index.values():
+            yield self._line(number).split(":")
+
+    def every_row(self) -> Iterator[List[str]]:
+        """All well-formed lines, also further ones of a name: subuid and subgid give each its own meaning."""
+        for line in [*self._lines, *self._added]:
+            if line and line[0] not in "#+- \t" and line.count(":") == self.width - 1:
+                yield line.split(":")
+
+    def _line(self, number: int) -> str:
+        line = self._lines[number] if number >= 0 else self._added[-number - 1]
+        assert line is not None
+        return line
+
+    def put(self, row: Sequence[str]) -> None:
+        """Replace a name's line, or add one after all others but before the first NIS line."""
+        if len(row) != self.width or any(":" in value or "\n" in value for value in row):
+            raise ValueError(f"a row of {self.width} fields can't be made of what was given for {row[0]!r}")
+        line = ":".join(row)
+        number = self._index.get(row[0])
+        if number is None:
+            self.append(row)
+        elif line != self._line(number):
+            if number >= 0:
+                self._lines[number] = line
+            else:
+                self._added[-number - 1] = line
+            self._changed = True
+
+    def append(self, row: Sequence[str]) -> None:
+        """Add a line even when the name has one: subuid and subgid allow several."""
+        self._added.append(":".join(row))
+        self._index.setdefault(row[0], -len(self._added))
+        self._changed = True
+
+    def remove(self, name: str) -> None:
+        number = self._index.pop(name)
+        if number >= 0:
+            self._lines[number] = None
+        else:
+            self._added[-number - 1] = ""
+        self._changed = True
+
+    @property
+    def changed(self) -> bool:
+        return self._changed and self.content() != self.original
+
+    def content(self) -> bytes:
+        if not self._changed:
+            return self.original
+        lines = self._lines[: self._end] + [line for line in self._added if line] + self._lines[self._end :]
+        text = "".join(line + "\n" for line in lines if line is not None)
+        return text.encode("utf-8", "surrogateescape")
+
+
+@dataclass
+class Accounts:
+    """The account files of one host. Files that the host does not have are None."""
+
+    passwd: Table
+    group: Table
+    shadow: Table
+    gshadow: Optional[Table] = None
+    subuid: Optional[Table] = None
+    subgid: Optional[Table] = None
+
+    def tables(self) -> Iterator[Tuple[str, Table]]:
+        """(file name, table) in the order of a commit: a crash between two files must heal on the next run, so what
+        passwd refers to is there first."""
+        for name in ("group", "gshadow", "subuid", "subgid", "shadow", "passwd"):
+            table = getattr(self, name)
+            if table is not None:
+                yield name, table
+
+    @classmethod
+    def parse(cls, contents: Dict[str, Optional[bytes]]) -> Accounts:
+        tables = {}
+        for entry in fields(cls):
+            content = contents.get(entry.name)
+            if content is not None:
+                tables[entry.name] = Table(content, WIDTHS[entry.name])
+        return cls(**tables)
+
+    def contents(self) -> Dict[str, bytes]:
+        return {name: table.content() for name, table in self.tables()}
+
+
+def members(row: Sequence[str]) -> List[str]:
+    """The members in the last field of a group or gshadow line."""
+    return [name for name in row[3].split(",") if name]
+
+
+def number(text: str) -> Optional[int]:
+    """A uid or gid as it stands in a file, or None for what the C library would not take either."""
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def inconsistencies(before: Accounts, after: Accounts, expected: Set[str], forbidden: Sequence[str]) -> List[str]:
+    """What is wrong with account files about to be written; empty when all is well.
+
+    ``expected`` holds the user names that the new passwd must have, ``forbidden`` names whose lines must be as before.
+    Both sides are parsed from bytes, so this sees what the C library will see.
+    """
+    problems = []
+    if set(after.passwd.names()) != expected:
+        wrong = sorted(set(after.passwd.names()) ^ expected)[:5]
+        problems.append(f"passwd does not hold the planned names ({', '.join(wrong)})")
+    for name in forbidden:
+        for label, old, new in (("passwd", before.passwd, after.passwd), ("shadow", before.shadow, after.shadow)):
+            if old.get(name) != new.get(name):
+                problems.append(f"{label} would change the protected account {name}")
+    old_double = _shared_ids(before.passwd)
+    for uid in _shared_ids(after.passwd) - old_double:
+        problems.append(f"uid {uid} would be shared")
+    superusers = [row[0] for row in after.passwd.rows() if number(row[2]) == 0]
+    if superusers != [row[0] for row in before.passwd.rows() if number(row[2]) == 0]:
+        problems.append("the accounts with uid 0 would change")
+    for row in after.shadow.rows():
+        if row[1] == "" and (before.shadow.get(row[0]) or row)[1] != "":
+            problems.append(f"{row[0]} would have an empty password")
+    return problems
+
+
+def _shared_ids(table: Table) -> Set[str]:
+    seen: Set[str] = set()
+    shared: Set[str] = set()
+    for row in table.rows():
+        (shared if row[2] in seen else seen).add(row[2])
+    return shared

@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, identity.roster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The runner of linux_accounts: options in, contract result out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any, Dict, List, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._errors import LimitError, RosterError, TargetError
+from .._linux.draft import Options
+from .._linux.engine import Request, RosterNeeded, run
+from .._linux.host import default_admin_group
+from .._outcome import Outcome
+from .._roster.posix import path_problem
+
+#: Counts with everything else that shapes a plan: a host that was brought in line by other rules is looked at anew.
+RULES = "0.1.0"
+
+
+def run_module(module: AnsibleModule) -> None:
+    """Ends the module, always with the contract's keys."""
+    params = module.params
+    try:
+        request = _request(params, module.check_mode)
+        outcome = run(request)
+    except RosterNeeded:
+        module.exit_json(changed=False, _roster_needed=True)
+        return
+    except LimitError as error:
+        _fail(module, str(error), error.outcome, refused=True)
+        return
+    except RosterError as error:
+        _fail(module, str(error), Outcome(roster_digest=params["_roster_digest"]))
+        return
+    for warning in outcome.warnings:
+        module.warn(warning)
+    if outcome.failed:
+        shown = "; ".join(f"{failure.name}: {failure.reason}" for failure in outcome.failed[:5])
+        more = f"; and {len(outcome.failed) - 5} more in failures" if len(outcome.failed) > 5 else ""
+        module.fail_json(
+            msg=f"{len(outcome.failed)} records could not be applied; the others were. {shown}{more}",
+            **outcome.as_result(),
+        )
+    module.exit_json(**outcome.as_result())
+
+
+def _fail(module: AnsibleModule, message: str, outcome: Outcome, refused: bool = False) -> None:
+    """Nothing was written: what was planned shows under refused, so that no log takes it for done."""
+    result = outcome.as_result()
+    if refused:
+        result["refused"] = result["changes"]
+        result["changed"] = False
+        result["changes"] = []
+        result["diff"] = {"before": "", "after": ""}
+    module.fail_json(msg=message, **result)
+
+
+def _request(params: Dict[str, Any], check_mode: bool) -> Request:
+    root = os.path.abspath(params["root"])
+    if not os.path.isdir(root):
+        raise TargetError(f"root {params['root']} is not a directory")
+    for name in ("home_base", "state_dir"):
+        problem = path_problem(params[name])
+        if problem:
+            raise TargetError(f"{name} {problem}")
+    content = None
+    if params["roster"] is not None:
+        content = _take(params["roster"])
+    options = _options(params, root)
+    shaping = {key: value for key, value in params.items() if key not in ("roster", "_roster_digest", "_sent_digest")}
+    shaping.update(rules=RULES, protected=options.protected, shell=options.default_shell, admins=options.admin_group)
+    text = json.dumps(shaping, sort_keys=True, default=str)
+    return Request(
+        root=root,
+        state_directory=params["state_dir"],
+        options=options,
+        options_digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        roster_digest=params["_roster_digest"],
+        sent_digest=params["_sent_digest"],
+        roster=content,
+        check_mode=check_mode,
+    )
+
+
+def _take(path: str) -> bytes:
+    """Read the roster that was sent, and leave no copy of its hashes behind."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+        os.unlink(path)
+    except OSError as problem:
+        raise TargetError(f"the roster that was sent to {path} can't be read: {problem.strerror}") from None
+    return content
+
+
+def _options(params: Dict[str, Any], root: str) -> Options:
+    shell = params["default_shell"]
+    if shell is None:
+        shell = "/bin/bash" if os.path.lexists(os.path.join(root, "bin/bash")) else "/bin/sh"
+    elif path_problem(shell):
+        raise TargetError(f"default_shell {path_problem(shell)}")
+    elif not os.path.lexists(os.path.join(root, shell.lstrip("/"))):
+        raise TargetError(f"default_shell {shell} does not exist on this host; new users could not log in")
+    admin_group = params["admin_group"]
+    if admin_group is None:
+        admin_group = default_admin_group(root)
+    return Options(
+        admin_group=admin_group,
+        default_shell=shell,
+        home_base=params["home_base"],
+        missing_users=params["missing_users"],
+        update_password=params["update_password"],
+        create_homes=params["create_homes"],
+        allow_unicode_names=params["allow_unicode_names"],
+        adopt=frozenset(params["adopt"]),
+        protected=_protected(params),
+    )
+
+
+def _protected(params: Dict[str, Any]) -> Dict[str, str]:
+    protected = dict.fromkeys(params["protected_users"], "is in protected_users")
+    for name in _connected(params["_connected_user"]):
+        protected[name] = "is the account that Ansible is connected as"
+    protected["root"] = "is root"
+    return protected
+
+
+def _connected(user: Optional[str]) -> List[str]:
+    """Every name by which this run may have come here: changing one of them could cut off the next run."""
+    found = [user, os.environ.get("SUDO_USER"), os.environ.get("DOAS_USER")]
+    return sorted({name for name in found if name})

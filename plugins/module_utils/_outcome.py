@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, identity.roster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a target answers: the changes, who was left alone and why, and a diff that a person can read.
+
+Every target's result has the same keys on every path, also on failure. Records that failed are in ``failures``, since
+``failed`` is Ansible's own word for the task. No secret is in any of it: a changed password
+shows as ``password_hash: [changed]``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ._roster.model import Rejected
+
+#: Stands for a value that must not be shown.
+CHANGED = ("changed",)
+SUMMARY = ("created", "updated", "enabled", "disabled", "removed", "unchanged", "rejected", "failed", "pending")
+_COUNTED_AS = {
+    "create": "created",
+    "adopt": "updated",
+    "update": "updated",
+    "enable": "enabled",
+    "disable": "disabled",
+    "remove": "removed",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object that a run changes. ``fields`` maps a field to (before, after), or to CHANGED for a secret."""
+
+    kind: str
+    name: str
+    action: str
+    fields: Mapping[str, Sequence[Any]]
+
+    def as_dict(self) -> Dict[str, Any]:
+        fields = {key: list(value) for key, value in sorted(self.fields.items())}
+        return {"kind": self.kind, "name": self.name, "action": self.action, "fields": fields}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One object that could not be changed, and why. The others were."""
+
+    kind: str
+    name: str
+    reason: str
+
+    def as_dict(self) -> Dict[str, str]:
+        return {"kind": self.kind, "name": self.name, "reason": self.reason}
+
+
+@dataclass
+class Outcome:
+    """What a run did, or in check mode would do."""
+
+    changes: List[Change] = field(default_factory=list)
+    rejected: List[Rejected] = field(default_factory=list)
+    failed: List[Failure] = field(default_factory=list)
+    pending: List[str] = field(default_factory=list)
+    unchanged: int = 0
+    roster_digest: Optional[str] = None
+    warnings: List[str] = field(default_factory=list)
+
+    def summary(self) -> Dict[str, int]:
+        """Users by what happens to each (other kinds are in the changes), and records left alone."""
+        counts = dict.fromkeys(SUMMARY, 0)
+        for change in self.changes:
+            if change.kind == "user":
+                counts[_COUNTED_AS[change.action]] += 1
+        counts["unchanged"] = self.unchanged
+        counts["rejected"] = len(self.rejected)
+        counts["failed"] = len(self.failed)
+        counts["pending"] = len(self.pending)
+        return counts
+
+    def plan_digest(self) -> str:
+        """Identifies exactly these changes made from exactly this roster."""
+        plan = {"roster": self.roster_digest, "changes": [change.as_dict() for change in self.changes]}
+        text = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def as_result(self) -> Dict[str, Any]:
+        """The contract's keys."""
+        return {
+            "changed": bool(self.changes),
+            "summary": self.summary(),
+            "changes": [change.as_dict() for change in self.changes],
+            "rejected": [entry.as_dict() for entry in self.rejected],
+            "failures": [failure.as_dict() for failure in self.failed],
+            "pending": sorted(self.pending),
+            "plan_digest": self.plan_digest(),
+            "roster_digest": self.roster_digest,
+            "diff": render_diff(self.changes),
+        }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value) or "(none)"
+    if value is True:
+        return "yes"
+    if value is False:
+        return "no"
+    return str(value)
+
+
+def render_diff(changes: Sequence[Change]) -> Dict[str, str]:
+    """One line a field, before and after, in the order of the plan."""
+    before: List[str] = []
+    after: List[str] = []
+    for change in changes:
+        title = f"{change.kind} {change.name}"
+        if change.action in ("create", "remove"):
+            (after if change.action == "create" else before).append(f"{title}: {_described(change)}")
+            continue
+        if change.action == "adopt":
+            before.append(f"{title}: not ours")
+            after.append(f"{title}: adopted")
+        for key, value in sorted(change.fields.items()):
+            if tuple(value) == CHANGED:
+                after.append(f"{title}: {key} changed")
+                continue
+            if value[0] is not None:
+                before.append(f"{title}: {key} {_shown(value[0])}")
+            after.append(f"{title}: {key} {'(none)' if value[1] is None else _shown(value[1])}")
+    return {"before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)}
+
+
+def _described(change: Change) -> str:
+    parts = []
+    index = 0 if change.action == "remove" else 1
+    for key, value in sorted(change.fields.items()):
+        if tuple(value) == CHANGED:
+            parts.append(f"{key} set")
+        elif value[index] is not None:
+            parts.append(f"{key} {_shown(value[index])}")
+    return "; ".join(parts) or change.action

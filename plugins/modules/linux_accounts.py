@@ -1,0 +1,294 @@
+# Copyright: (c) 2026, identity.roster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module documentation and entry point; the work is in module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: linux_accounts
+version_added: 0.1.0
+short_description: Make the accounts of a Linux host agree with a roster
+author:
+  - identity.roster contributors (@identity-roster)
+description:
+  - Creates, updates, enables and disables users and their groups in one pass over the account files, under the lock
+    that useradd and passwd use, so that it takes about as long for a thousand users as for one.
+  - Changes only accounts and groups that it made itself or that O(adopt) names. What it owns is recorded in the
+    ledger in O(state_dir). All other lines of the account files stay as they are, byte for byte.
+  - Check mode comes from the same plan as a real run, and writes nothing.
+  - When nothing changed since the last run, the host is sent a digest instead of the roster.
+  - A disabled account is locked B(and) expired, since a locked account alone still accepts SSH keys. Admin rights are
+    dropped with it. Its password hash is kept and put back when it is enabled again.
+  - A roster that would disable more than 3 accounts and more than 5 % of the owned ones is refused as a whole.
+notes:
+  - Run it with C(become), unless O(root) is a directory of your own.
+  - A record that can't be applied does not stop the others. The task fails at its end, and RV(failures) says why.
+  - NixOS and hosts that keep passwords in C(/etc/tcb) are refused, and so are account files that are symbolic links,
+    mount points or immutable.
+extends_documentation_fragment:
+  - identity.roster.target
+  - identity.roster.attributes
+  - identity.roster.attributes.linux
+attributes:
+  action:
+    support: full
+options:
+  root:
+    description:
+      - Another root directory, as with C(useradd --root), for images and trials.
+      - Caches and logs of the running system are left alone then. Without root privileges, use O(create_homes=false).
+    type: path
+    default: /
+  state_dir:
+    description:
+      - Where the host keeps its ledger, below O(root). Made with mode 0700 by the first run.
+      - It must stay the same from run to run, since it says which accounts are owned.
+    type: str
+    default: /var/lib/identity-roster
+  admin_group:
+    description:
+      - The group whose members may become root. Users with C(admin) set are put into it, others of the roster are
+        taken out; members who are not of the roster stay.
+      - The default is V(sudo) on Debian and Ubuntu and V(wheel) elsewhere.
+      - An empty text leaves admin rights alone.
+    type: str
+  missing_users:
+    description:
+      - What happens to an owned account whose user is no longer in the roster.
+      - A user whose record was rejected counts as present.
+    type: str
+    choices:
+      disable: The account is disabled. Its home, its password hash and its groups stay.
+      ignore: The account stays as it is.
+    default: disable
+  adopt:
+    description:
+      - User names of existing accounts that the roster may take over, when it has a user of that name and the uid
+        agrees. Until then such accounts are reported and left alone.
+      - Also needed when a user name went over to another person at the source.
+    type: list
+    elements: str
+    default: []
+  update_password:
+    description: When the roster's password hash is written.
+    type: str
+    choices:
+      always: Whenever it differs.
+      on_create: Only for new accounts.
+    default: always
+  default_shell:
+    description:
+      - The shell of new users for whom the roster names none. It must exist on the host.
+      - The default is V(/bin/bash) where that exists, else V(/bin/sh).
+    type: str
+  home_base:
+    description: The directory in which new users' homes lie, when the roster names none.
+    type: str
+    default: /home
+  create_homes:
+    description:
+      - Make the home directory of enabled users where it is missing, from the host's skeleton, with the mode that
+        C(/etc/login.defs) asks for (0700 when it asks for none). Existing directories stay as they are.
+    type: bool
+    default: true
+  allow_unicode_names:
+    description: Accept user and group names with letters outside ASCII, such as V(jürgen).
+    type: bool
+    default: false
+seealso:
+  - module: identity.roster.libre_workspace_info
+  - module: ansible.builtin.user
+"""
+
+EXAMPLES = r"""
+- name: Make the host's accounts agree with the roster
+  identity.roster.linux_accounts:
+    roster: /var/lib/awx/rosters/portal.json
+  become: true
+
+- name: Only the studio's people on the studio's machines, and never touch the rescue account
+  identity.roster.linux_accounts:
+    roster: "{{ fetch_dest }}"
+    include_groups:
+      - studio
+    protected_users:
+      - rescue
+  become: true
+
+- name: Two users without any source
+  identity.roster.linux_accounts:
+    users:
+      - username: anna
+        uid: 10001
+        full_name: Anna Schmidt
+        groups:
+          - sales
+      - username: chef
+        uid: 10002
+        admin: true
+        password_hash: "{{ vault_chef_hash }}"
+  become: true
+  no_log: true
+"""
+
+RETURN = r"""
+summary:
+  description: Users by what happened to each, or in check mode would happen, and records that were left alone.
+  returned: always
+  type: dict
+  contains:
+    created: {description: Accounts made., type: int, returned: always}
+    updated: {description: Accounts changed in another way., type: int, returned: always}
+    enabled: {description: Accounts enabled again., type: int, returned: always}
+    disabled: {description: Accounts disabled., type: int, returned: always}
+    removed: {description: Accounts removed., type: int, returned: always}
+    unchanged: {description: Users whose account was right., type: int, returned: always}
+    rejected: {description: Number of entries in RV(rejected)., type: int, returned: always}
+    failed: {description: Number of entries in RV(failures)., type: int, returned: always}
+    pending: {description: Number of names in RV(pending)., type: int, returned: always}
+  sample:
+    {created: 1, updated: 0, enabled: 0, disabled: 1, removed: 0, unchanged: 14, rejected: 2, failed: 0, pending: 1}
+changes:
+  description: What was changed, or in check mode would be, in the order of the plan.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind: {description: V(user) or V(group)., type: str, returned: always}
+    name: {description: The name., type: str, returned: always}
+    action: {description: "One of V(create), V(adopt), V(update), V(enable), V(disable).", type: str, returned: always}
+    fields:
+      description: For each field the values before and after. Secrets show as V(changed) only.
+      type: dict
+      returned: always
+  sample:
+    - {kind: user, name: anna, action: update, fields: {groups: [[], [sales]], password_hash: [changed]}}
+rejected:
+  description: Records that can't be used, and accounts that are not ours. They were left alone.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind: {description: V(user) or V(group)., type: str, returned: always}
+    id: {description: The stable id., type: str, returned: when known}
+    name: {description: The name., type: str, returned: when known}
+    record: {description: Where the record stands in the source., type: str, returned: when it has neither id nor name}
+    field: {description: The field that is wrong., type: str, returned: always}
+    reason: {description: Why., type: str, returned: always}
+  sample:
+    - {kind: user, id: 5de3176a, name: "4711", field: username, reason: "is all digits, which programs take for an id"}
+failures:
+  description: Records that could not be applied. The others were.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind: {description: V(user) or V(group)., type: str, returned: always}
+    name: {description: The name., type: str, returned: always}
+    reason: {description: Why., type: str, returned: always}
+  sample: [{kind: user, name: anna, reason: "uid 10001 belongs to the account 'backup' of this host"}]
+pending:
+  description: Enabled users who have no usable password yet.
+  returned: always
+  type: list
+  elements: str
+  sample: [neu]
+refused:
+  description: The changes of a plan that exceeds its limits. Nothing of it was done.
+  returned: when the plan was refused
+  type: list
+  elements: dict
+plan_digest:
+  description: SHA-256 of the plan. The same plan has the same digest in check mode, in the run, and on equal hosts.
+  returned: always
+  type: str
+  sample: 0f343b0931126a20f133d67c2b018a3b5f2c3d0a9f1d6c9b8b5f5a3a1d1c2e77
+roster_digest:
+  description: SHA-256 of the roster.
+  returned: always
+  type: str
+  sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+diff:
+  description: The changes as text, one line a field.
+  returned: always
+  type: dict
+  contains:
+    before: {description: What was., type: str, returned: always}
+    after: {description: What is., type: str, returned: always}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._module.linux_accounts import run_module
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "roster": {"type": "path"},
+            "users": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "id": {"type": "str"},
+                    "username": {"type": "str"},
+                    "uid": {"type": "int"},
+                    "gid": {"type": "int"},
+                    "full_name": {"type": "str"},
+                    "first_name": {"type": "str"},
+                    "last_name": {"type": "str"},
+                    "email": {"type": "str"},
+                    "enabled": {"type": "bool"},
+                    "admin": {"type": "bool"},
+                    "password_hash": {"type": "str", "no_log": True},
+                    "groups": {"type": "list", "elements": "str"},
+                    "shell": {"type": "str"},
+                    "home": {"type": "str"},
+                    "ssh_public_keys": {"type": "list", "elements": "str", "no_log": False},
+                    "external_id": {"type": "str"},
+                    "avatar": {"type": "dict"},
+                    "profile": {"type": "dict"},
+                },
+            },
+            "groups": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "gid": {"type": "int"},
+                    "description": {"type": "str"},
+                },
+            },
+            "include_groups": {"type": "list", "elements": "str", "default": []},
+            "exclude_groups": {"type": "list", "elements": "str", "default": []},
+            "exclude_users": {"type": "list", "elements": "str", "default": []},
+            "protected_users": {"type": "list", "elements": "str", "default": []},
+            "root": {"type": "path", "default": "/"},
+            "state_dir": {"type": "str", "default": "/var/lib/identity-roster"},
+            "admin_group": {"type": "str"},
+            "missing_users": {"type": "str", "choices": ["disable", "ignore"], "default": "disable"},
+            "adopt": {"type": "list", "elements": "str", "default": []},
+            "update_password": {
+                "type": "str",
+                "choices": ["always", "on_create"],
+                "default": "always",
+                "no_log": False,
+            },
+            "default_shell": {"type": "str"},
+            "home_base": {"type": "str", "default": "/home"},
+            "create_homes": {"type": "bool", "default": True},
+            "allow_unicode_names": {"type": "bool", "default": False},
+            # Set by the action plugin, which sends the roster as a file and users and groups never as parameters.
+            "_roster_digest": {"type": "str"},
+            "_sent_digest": {"type": "str"},
+            "_connected_user": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    run_module(module)
+
+
+if __name__ == "__main__":
+    main()
