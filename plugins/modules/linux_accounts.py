@@ -89,12 +89,14 @@ options:
     default: /home
   create_homes:
     description:
-      - Make the home directory of enabled users where it is missing, from the host's skeleton, with the mode that
+      - Make the home directory of users where it is missing, from the host's skeleton, with the mode that
         C(/etc/login.defs) asks for (0700 when it asks for none). Existing directories stay as they are.
     type: bool
     default: true
   allow_unicode_names:
-    description: Accept user and group names with letters outside ASCII, such as V(jürgen).
+    description:
+      - Accept user and group names with letters outside ASCII, such as V(jürgen).
+      - The system works with them, but C(pwck) of shadow 4.13 and later calls them invalid.
     type: bool
     default: false
 seealso:

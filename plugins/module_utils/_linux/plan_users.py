@@ -236,7 +236,7 @@ def _bring_in_line(draft: Draft, user: User, username: str) -> None:
     if entry.private_group and gshadow is not None and username not in gshadow:
         gshadow.put([username, "!", "", ""])
         draft.note(username, "gshadow", "missing", "present")
-    if draft.options.create_homes and entry.disabled is None:
+    if draft.options.create_homes:
         _expect_home(draft, username, row)
 
 

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, identity.roster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``./dev bench``: run the measurements and print their tables."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from tests.bench import accounts
+from tests.tools.checkout import linked_tree
+from tests.tools.console import Stop
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./dev bench", description="Measure against a peer, in one run.")
+    parser.add_argument("--users", type=int, default=316, help="take only the first N records of capture 10")
+    options = parser.parse_args()
+    os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(linked_tree())
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    if os.geteuid() != 0:
+        raise Stop("the measurements need root: they run on a fleet of SSH hosts")
+    print(accounts.measure(options.users), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Stop as problem:
+        sys.exit(f"dev: {problem}")

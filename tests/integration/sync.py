@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, identity.roster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The main job as its tests run it: portal double, fleet, and the playbook identity.roster.linux_clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.fleet.fleet import Fleet
+from tests.fleet.host import Host
+from tests.integration.system import Fingerprint, complaints, fingerprint
+from tests.playbook.run import TARGET, Run, run_playbook
+from tests.servers.libre_workspace import Portal
+
+PLAYBOOK = "identity.roster.linux_clients"
+PASSWORD = "Korrekt-Pferd-9"
+
+
+@dataclass
+class Sync:
+    """One portal, one fleet, one roster file. ``variables`` go to the playbook."""
+
+    portal: Portal
+    fleet: Fleet
+    folder: Path
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, *, check: bool = False, options: tuple[str, ...] = ()) -> Run:
+        variables = {
+            "fetch_url": self.portal.url,
+            "fetch_dest": str(self.folder / "roster.json"),
+            "fetch_allow_unicode_names": True,
+            **self.variables,
+        }
+        return run_playbook(
+            PLAYBOOK,
+            self.fleet.inventory_path,
+            variables,
+            check=check,
+            options=options,
+            environment={"LIBRE_WORKSPACE_API_KEY": self.portal.api_key},
+        )
+
+    def fingerprints(self) -> dict[str, Fingerprint]:
+        return {host.name: fingerprint(host.root) for host in self.fleet.hosts}
+
+    def prove(self) -> Run:
+        """Check, apply, check, apply: the plan is what was done, and the second time there is nothing to do."""
+        before = self.fingerprints()
+        planned = self.run(check=True)
+        assert planned.returncode == 0, planned.output
+        assert self.fingerprints() == before, "check mode wrote something"
+
+        done = self.run()
+        assert done.returncode == 0, done.output
+        assert done.changes() == planned.changes()
+        plans, results = planned.of(TARGET), done.of(TARGET)
+        for host in self.fleet.hosts:
+            for key in ("plan_digest", "roster_digest", "summary", "rejected", "failures", "pending", "diff", "changed"):
+                assert results[host.name][key] == plans[host.name][key], (host.name, key)
+
+        settled = self.fingerprints()
+        for check in (True, False):
+            again = self.run(check=check)
+            assert again.returncode == 0, again.output
+            assert not any(result["changed"] or result["changes"] for result in again.of(TARGET).values()), again.output
+            assert self.fingerprints() == settled, f"a run with nothing to do wrote something (check={check})"
+        return done
+
+
+def yescrypt(host: Host, password: str = PASSWORD) -> str:
+    """A hash of a known password, made by a host's own libcrypt (Debian 12 has Python's crypt)."""
+    script = "import crypt, sys; print(crypt.crypt(sys.stdin.read(), '$y$j9T$fleetfleetfleetfleet./'))"
+    return host.run(["python3", "-W", "ignore", "-c", script], input=password, check=True).stdout.strip()
+
+
+def give_key(host: Host, username: str, public_key: Path) -> None:
+    """Put a public key into a user's authorized_keys, as the user would."""
+    script = f"umask 077; mkdir -p ~{username}/.ssh && cat > ~{username}/.ssh/authorized_keys && chown -R {username}: ~{username}/.ssh"
+    host.run(["sh", "-c", script], input=public_key.read_text(encoding="utf-8"), check=True)
+
+
+def clean(hosts: list[Host], baseline: dict[str, set[str]]) -> None:
+    """pwck and grpck have nothing to say that they did not say of the pristine host.
+
+    But that shadow 4.17 (Debian 13) calls names with umlauts bad: allow_unicode_names asked for those.
+    """
+    for host in hosts:
+        new = complaints(host) - baseline[host.name]
+        new = {line for line in new if line.isascii() or not line.startswith("invalid ")}
+        assert not new, (host.name, sorted(new))
