@@ -30,10 +30,18 @@ notes:
 extends_documentation_fragment:
   - identity.roster.target
   - identity.roster.attributes
-  - identity.roster.attributes.linux
 attributes:
-  action:
+  check_mode:
     support: full
+    details:
+      - The changes listed are those that a run makes. Nothing is written, not even a lock file.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: linux
 options:
   root:
     description:
