@@ -107,9 +107,13 @@ class ActionModule(ActionBase):
             user = self._connection.get_option("remote_user")
         except KeyError:
             user = None
-        if self._connection.transport == "local":
+        user = user or self._play_context.remote_user
+        if user and self._connection.transport != "local":
+            return str(user)
+        try:
             return getpass.getuser()
-        return user or self._play_context.remote_user or getpass.getuser()
+        except (KeyError, OSError):
+            return None  # an id without an account, as in some containers: there is nobody to lock out
 
     def _send(self, content: bytes) -> str:
         """Put the roster into this task's temporary directory on the host, which only its user can enter."""

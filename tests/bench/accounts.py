@@ -49,11 +49,15 @@ LOOP = """
 
 def measure(count: int) -> str:
     """First run and no-op of both, as a table. The peer starts on a pristine host, as we do."""
-    with (
-        tempfile.TemporaryDirectory(prefix="roster-bench-") as name,
-        Fleet(fleets_folder() / "bench").up(1) as fleet,
-        Portal(capture="10") as portal,
-    ):
+    fleet = Fleet(fleets_folder() / "bench").up(1)
+    try:
+        return _table(fleet, count)
+    finally:
+        fleet.down()
+
+
+def _table(fleet: Fleet, count: int) -> str:
+    with tempfile.TemporaryDirectory(prefix="roster-bench-") as name, Portal(capture="10") as portal:
         folder = Path(name)
         portal.serve(portal.records[:count])
         ours = [_ours(portal, fleet, folder) for _run in ("first", "no-op")]

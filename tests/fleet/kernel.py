@@ -64,10 +64,10 @@ class Process:
 def mounts(pid: int | str = "self") -> Iterator[Mount]:
     """What is mounted in the mount namespace of a process, in order."""
     for line in Path(f"/proc/{pid}/mountinfo").read_text(errors="surrogateescape").splitlines():
-        left, _, right = line.partition(" - ")
-        kind, _, options = right.split(" ", 2)
+        left, _unused, right = line.partition(" - ")
+        kind, _unused, options = right.split(" ", 2)
         pairs = (option.partition("=") for option in _plain(options).split(","))
-        yield Mount(_plain(left.split(" ")[4]), kind, {key: value for key, _, value in pairs})
+        yield Mount(_plain(left.split(" ")[4]), kind, {key: value for key, _unused, value in pairs})
 
 
 def _plain(escaped: str) -> str:

@@ -127,7 +127,7 @@ def _fields(lines: Iterable[str]) -> dict[str, list[str]]:
         if line[:1].isspace():
             fields.setdefault(name, []).extend(line.split())
         elif ":" in line:
-            name, _, value = line.partition(":")
+            name, _unused, value = line.partition(":")
             name = name.strip().lower()
             fields[name] = value.split()
     return fields

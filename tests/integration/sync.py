@@ -60,7 +60,16 @@ class Sync:
         assert done.changes() == planned.changes()
         plans, results = planned.of(TARGET), done.of(TARGET)
         for host in self.fleet.hosts:
-            for key in ("plan_digest", "roster_digest", "summary", "rejected", "failures", "pending", "diff", "changed"):
+            for key in (
+                "plan_digest",
+                "roster_digest",
+                "summary",
+                "rejected",
+                "failures",
+                "pending",
+                "diff",
+                "changed",
+            ):
                 assert results[host.name][key] == plans[host.name][key], (host.name, key)
 
         settled = self.fingerprints()
@@ -80,7 +89,8 @@ def yescrypt(host: Host, password: str = PASSWORD) -> str:
 
 def give_key(host: Host, username: str, public_key: Path) -> None:
     """Put a public key into a user's authorized_keys, as the user would."""
-    script = f"umask 077; mkdir -p ~{username}/.ssh && cat > ~{username}/.ssh/authorized_keys && chown -R {username}: ~{username}/.ssh"
+    folder = f"~{username}/.ssh"
+    script = f"umask 077; mkdir -p {folder} && cat > {folder}/authorized_keys && chown -R {username}: {folder}"
     host.run(["sh", "-c", script], input=public_key.read_text(encoding="utf-8"), check=True)
 
 

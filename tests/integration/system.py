@@ -69,7 +69,7 @@ def shadow_of(host: Host, username: str) -> list[str]:
 
 
 def expiry_of(host: Host, username: str) -> str:
-    """"Account expires" as chage(1) words it."""
+    """ "Account expires" as chage(1) words it."""
     lines = host.run(["chage", "-l", username], check=True).stdout.splitlines()
     return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("Account expires"))
 

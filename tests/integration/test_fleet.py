@@ -57,9 +57,9 @@ def test_hosts_are_one_debian_12_and_one_debian_13(fleet2: Fleet) -> None:
     for host in fleet2.hosts:
         script = '. /etc/os-release; echo "$VERSION_ID"; python3 -V; cat /proc/sys/kernel/hostname; echo $PPID'
         answers.append(host.ssh(command=script).stdout.split())
-    releases = [(name, release, python.rpartition(".")[0]) for release, _, python, name, _ in answers]
+    releases = [(name, release, python.rpartition(".")[0]) for release, _kernel, python, name, _parent in answers]
     assert releases == [("deb12-1", "12", "3.11"), ("deb13-1", "13", "3.13")]
-    assert all(int(parent) < 1000 for *_, parent in answers), "a host must have process ids of its own"
+    assert all(int(parent) < 1000 for *_unused, parent in answers), "a host must have process ids of its own"
 
 
 def test_control_key_logs_in_and_sudo_asks_nothing(fleet2: Fleet) -> None:
@@ -102,6 +102,7 @@ def test_ansible_reaches_every_host_of_the_inventory(fleet10: Fleet) -> None:
         [*command, "linux_clients", "-m", "ansible.builtin.command", "-a", "id -u", "--one-line"],
         capture_output=True,
         text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     answers = sorted((line.split()[0], line.split()[-1]) for line in done.stdout.splitlines())
@@ -195,4 +196,4 @@ def test_a_process_id_given_to_another_process_is_not_killed() -> None:
 
 def command_line(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.fleet", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

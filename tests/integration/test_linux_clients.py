@@ -99,7 +99,8 @@ def test_ten_hosts_through_three_days_at_the_portal(fleet10: Fleet, tmp_path: Pa
             assert result["summary"]["created"] == len(PEOPLE)
             assert sorted(result["pending"]) == ["neu", "nohash2"]
             assert {entry["name"] for entry in result["rejected"]} == {
-                "4711", "p.mueller", "k.klein", "Kapital", "Shop Administrators", "Projekt Größe (2)", "Externe Mitarbeiter",
+                "4711", "p.mueller", "k.klein", "Kapital",
+                "Shop Administrators", "Projekt Größe (2)", "Externe Mitarbeiter",
             }  # fmt: skip
             assert (host.root / "etc/passwd").read_text().startswith(untouched[host.name])
         for host in doors:

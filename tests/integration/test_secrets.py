@@ -133,7 +133,9 @@ def test_no_secret_leaves_its_place(fleet2: Fleet, tmp_path: Path, monkeypatch: 
     assert stat.S_IMODE((tmp_path / "roster.json").stat().st_mode) == 0o600
     for host in fleet2.hosts:
         assert CANARY in (host.root / "etc/shadow").read_text()
-        leaks = host.run(["grep", "-rlF", "--exclude-dir=proc", "--exclude-dir=sys", "--exclude-dir=dev", CANARY, "/"]).stdout.split()
+        leaks = host.run(
+            ["grep", "-rlF", "--exclude-dir=proc", "--exclude-dir=sys", "--exclude-dir=dev", CANARY, "/"]
+        ).stdout.split()
         assert set(leaks) <= {"/etc/shadow", "/etc/shadow-"}
         for name in ("shadow", "shadow-"):
             assert not (host.root / "etc" / name).stat().st_mode & 0o007
@@ -143,12 +145,16 @@ def test_inline_users_show_no_hash_either(fleet2: Fleet, tmp_path: Path) -> None
     playbook = tmp_path / "inline.yml"
     playbook.write_text(
         "- hosts: linux_clients\n  gather_facts: false\n  tasks:\n"
-        "    - identity.roster.linux_accounts:\n        users: '{{ people }}'\n        groups: '{{ bad | default([]) }}'\n",
+        "    - identity.roster.linux_accounts:\n        users: '{{ people }}'\n",
         encoding="utf-8",
     )
     watch = Watch([], [b"Kanarienvogel"])
     people = [{"username": "anna", "uid": 30001, "password_hash": CANARY}]
-    worse = [{"username": "bert", "password_hash": {"Kanarienvogel": CANARY}}, {"password_hash": CANARY, CANARY: 1}, CANARY]
+    worse = [
+        {"username": "bert", "password_hash": {"Kanarienvogel": CANARY}},
+        {"password_hash": CANARY, CANARY: 1},
+        CANARY,
+    ]
     with watching(watch):
         outputs = [
             run_playbook(playbook, fleet2.inventory_path, {"people": given}, options=("-vvv",))

@@ -95,11 +95,11 @@ class Response:
         The HTML bodies were shortened when they were recorded, the headers were not: such a body is filled with spaces
         up to its Content-Length, or else no client could read it.
         """
-        head, _, body = capture.partition(b"\r\n\r\n")
+        head, _unused, body = capture.partition(b"\r\n\r\n")
         status_line, *lines = head.decode("latin-1").split("\r\n")
-        _, status, reason = status_line.split(" ", 2)
+        _version, status, reason = status_line.split(" ", 2)
         pairs = [line.partition(": ") for line in lines]
-        response = cls(int(status), reason, tuple((name, value) for name, _, value in pairs), body)
+        response = cls(int(status), reason, tuple((name, value) for name, _unused, value in pairs), body)
         return replace(response, body=body.ljust(int(response.header("Content-Length") or 0)))
 
     @property
@@ -356,10 +356,10 @@ def _language(headers: Message) -> str:
     """German unless English is wanted more; the portal was recorded in no other language."""
     wanted: list[tuple[float, str]] = []
     for part in headers.get("Accept-Language", "").split(","):
-        tag, _, quality = part.partition(";q=")
+        tag, _unused, quality = part.partition(";q=")
         try:
             wanted.append((-float(quality or 1), tag.strip().lower().partition("-")[0]))
         except ValueError:
             continue
-    known = [tag for _, tag in sorted(wanted, key=lambda pair: pair[0]) if tag in ("de", "en")]
+    known = [tag for _unused, tag in sorted(wanted, key=lambda pair: pair[0]) if tag in ("de", "en")]
     return known[0] if known else "de"

@@ -76,7 +76,7 @@ def without_date(head: bytes) -> list[bytes]:
 def unchunked(body: bytes) -> bytes:
     data = b""
     while True:
-        size, _, rest = body.partition(b"\r\n")
+        size, _unused, rest = body.partition(b"\r\n")
         length = int(size, 16)
         data, body = data + rest[:length], rest[length + 2 :]
         if not length:
@@ -95,8 +95,8 @@ def test_every_recorded_refusal_is_replayed() -> None:
 def test_refusal_is_what_was_recorded(portal: Portal, case: str) -> None:
     if case in PORTAL_FAULTS:
         portal.misbehave(PORTAL_FAULTS[case])
-    head, _, body = ask(portal, *CASES[case]).partition(b"\r\n\r\n")
-    recorded_head, _, recorded_body = (FIXTURES / "errors" / f"{case}.http").read_bytes().partition(b"\r\n\r\n")
+    head, _unused, body = ask(portal, *CASES[case]).partition(b"\r\n\r\n")
+    recorded_head, _unused, recorded_body = (FIXTURES / "errors" / f"{case}.http").read_bytes().partition(b"\r\n\r\n")
     assert without_date(head) == without_date(recorded_head)
     if b"Transfer-Encoding: chunked" in head:
         body = unchunked(body)
@@ -291,7 +291,7 @@ def test_every_mode_is_tested() -> None:
 @pytest.mark.parametrize("mode", ANSWERED)
 def test_mode_that_answers(portal: Portal, mode: Mode) -> None:
     portal.misbehave(mode, times=2)
-    for _ in range(2):
+    for _unused in range(2):
         ANSWERED[mode](get(portal))
     assert len(get(portal).json()) == 16
     assert len(portal.requests) == 3

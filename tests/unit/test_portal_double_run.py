@@ -111,7 +111,7 @@ def test_order_needs_the_key_and_loopback(portal: Portal) -> None:
     headers = get(portal.url).request.headers
     assert headers["Api-key"] == "demo"
     kept = portal.requests[0]
-    status, _ = portal.control(Request("POST", CONTROL_PATH, kept.headers, "192.0.2.1", b'{"do": "shutdown"}'))
+    status, _unused = portal.control(Request("POST", CONTROL_PATH, kept.headers, "192.0.2.1", b'{"do": "shutdown"}'))
     assert status == 403
     assert not portal.stop_asked.is_set()
 
@@ -128,13 +128,13 @@ def test_script_serves_and_ends_by_order(tmp_path: Path) -> None:
 
 
 def test_script_ends_on_sigterm(tmp_path: Path) -> None:
-    with script(tmp_path) as (process, _):
+    with script(tmp_path) as (process, _unused):
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT) == 0
 
 
 def test_script_ends_after_its_lifetime(tmp_path: Path) -> None:
-    with script(tmp_path, "--lifetime", "0.5") as (process, _):
+    with script(tmp_path, "--lifetime", "0.5") as (process, _unused):
         assert process.wait(TIMEOUT) == 0
 
 
