@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from typing import Dict, Iterable, Tuple
 
-#: 1879048192 to 2147483647 belongs to nobody in systemd's list of id ranges and stays below 2^31. The first half is
-#: for users (and their private groups, which take the same number), the second for groups, so that the two never meet.
+#: 1879048192 to 2147352575 belongs to nobody in systemd's list of id ranges: it lies between the ids of containers and
+#: those of foreign disk images. The first half is for users (and their private groups, which take the same number), the
+#: second for groups, so that the two never meet.
 DEFAULT_UID_RANGE = (1879048192, 2013265919)
-DEFAULT_GID_RANGE = (2013265920, 2147483646)
+DEFAULT_GID_RANGE = (2013265920, 2147352575)
 
 
 def derive_ids(kind: str, keys: Iterable[str], id_range: Tuple[int, int]) -> Dict[str, int]:

@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from .._errors import DocumentError
 from .model import Group, Rejected, Roster, User
-from .validation import GROUP_FIELDS, USER_FIELDS, build_from_records
+from .validation import GROUP_FIELDS, USER_FIELDS, build_from_records, text_problem
 
 FORMAT = "identity.roster/1"
 _KEYS = {"format", "source", "users", "groups", "rejected"}
@@ -76,6 +76,10 @@ def _unique_keys(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     return document
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not text_problem(value)
+
+
 def _read_rejected(entries: Any) -> List[Rejected]:
     if not isinstance(entries, list):
         raise DocumentError("the roster's rejected is not a list")
@@ -85,7 +89,7 @@ def _read_rejected(entries: Any) -> List[Rejected]:
         if (
             not isinstance(entry, dict)
             or not {"kind", "field", "reason"} <= set(entry) <= _REJECTED_KEYS
-            or not all(isinstance(value, str) for value in entry.values())
+            or not all(_is_text(value) for value in entry.values())
             or entry["kind"] not in ("user", "group")
         ):
             raise DocumentError(f"the roster's rejected entry {position} is not one: fetch the roster again")
@@ -105,17 +109,16 @@ def parse(content: bytes) -> Roster:
     if not isinstance(document, dict):
         raise DocumentError("the roster is not a JSON mapping")
     if document.get("format") != FORMAT:
-        shown = str(document.get("format", "no format at all"))[:64]
-        raise DocumentError(f"the roster's format is {shown!r}; this version reads {FORMAT!r}")
+        found = document.get("format")
+        shown = repr(found[:64]) if isinstance(found, str) else "not a text, or missing"
+        raise DocumentError(f"the roster's format is {shown}; this version reads {FORMAT!r}")
     if set(document) != _KEYS:
-        wrong = ", ".join(sorted(set(document) ^ _KEYS))
+        wrong = ", ".join(ascii(key[:64]) for key in sorted(set(document) ^ _KEYS)[:5])
         raise DocumentError(f"the roster's keys are not {', '.join(sorted(_KEYS))} (missing or unknown: {wrong})")
     source = document["source"]
-    if not isinstance(source, Mapping) or not all(isinstance(value, str) for value in source.values()):
+    if not isinstance(source, Mapping) or not all(_is_text(text) for pair in source.items() for text in pair):
         raise DocumentError("the roster's source is not a mapping of texts")
     for key in ("users", "groups"):
         if not isinstance(document[key], list):
             raise DocumentError(f"the roster's {key} is not a list")
-    return build_from_records(
-        source, document["users"], document["groups"], _read_rejected(document["rejected"])
-    )
+    return build_from_records(source, document["users"], document["groups"], _read_rejected(document["rejected"]))

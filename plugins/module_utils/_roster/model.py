@@ -48,7 +48,7 @@ class User:
     @property
     def label(self) -> str:
         """What a person would call this record."""
-        return self.username or self.email or self.id
+        return self.username or (self.email or "").strip() or self.id
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ import unicodedata
 from typing import Optional, Tuple
 
 from .model import Group, User
+from .reserved import RESERVED_NAMES as RESERVED_NAMES
+from .reserved import is_reserved
 from .validation import folded, text_problem
 
 #: utmp's ut_user and useradd both stop at 32 bytes.
@@ -24,37 +26,30 @@ SMALLEST_ID = 1000
 RESERVED_IDS = (
     (0, SMALLEST_ID - 1, "system accounts"),
     (60001, 60577, "systemd-homed"),
+    (60578, 61183, "login screens and packages of Debian"),
     (61184, 65519, "systemd's dynamic users"),
+    (65520, 65533, "Debian"),
     (65534, 65534, "nobody"),
     (65535, 65535, "the 16-bit form of -1"),
+    (2147352576, 2147418111, "systemd's foreign disk images"),
     (2**31, 2**32 - 1, "ids that many programs read as negative"),
 )
 #: systemd-nspawn's and others' container ids: never given out here, accepted when a source says so.
 CONTAINER_IDS = (524288, 1879048191)
 
-#: Accounts and groups that distributions, sudoers rules and polkit give a meaning. Compared casefolded.
-RESERVED_NAMES = frozenset(
-    """
-    root toor daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody nogroup
-    adm tty disk kmem dialout fax voice cdrom floppy tape sudo wheel admin audio dip operator src shadow utmp video
-    sasl plugdev staff users input sgx kvm render crontab netdev bluetooth lpadmin scanner ssh _ssh ssl-cert docker
-    podman lxd lxc incus incus-admin libvirt libvirt-qemu qemu vboxusers wireshark sambashare messagebus dbus polkitd
-    polkituser rtkit sshd ntp chrony tss uuidd tcpdump avahi avahi-autoipd colord cups gdm lightdm sddm gnome-initial-setup geoclue saned
-    pulse pulse-access statd rpc rpcuser nfsnobody bind named dnsmasq unbound postfix postdrop dovecot exim
-    debian-exim mysql postgres redis nginx apache ftp http halt shutdown log lock mem floppy usb optical storage power
-    network rfkill uinput sshusers systemd-journal systemd-network systemd-resolve systemd-timesync systemd-coredump
-    systemd-oom systemd-bus-proxy _apt landscape pollinate syslog fwupd-refresh usbmux nm-openvpn cockpit-ws
-    ftpusers sudoers trusted
-    """.split()
-)
+_ASCII_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+#: Kanji and kana stand together in Japanese; any other mixture is made to be mistaken.
+_JAPANESE = frozenset(("CJK", "HIRAGANA", "KATAKANA"))
 
-_ASCII_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")
+_SALT = r"(?:(?![$:!*\\])[!-~])"
+_ROUNDS = r"(?:rounds=[1-9][0-9]{3,8}\$)?"
 _HASH = re.compile(
-    r"\$(?:y|gy|7)\$[./A-Za-z0-9]+\$[./A-Za-z0-9]*\$[./A-Za-z0-9]{43}"
-    r"|\$2[abxy]\$[0-9]{2}\$[./A-Za-z0-9]{53}"
-    r"|\$5\$(?:rounds=[0-9]{1,9}\$)?[^$:!*\\\s]{0,16}\$[./A-Za-z0-9]{43}"
-    r"|\$6\$(?:rounds=[0-9]{1,9}\$)?[^$:!*\\\s]{0,16}\$[./A-Za-z0-9]{86}"
-    r"|\$1\$[^$:!*\\\s]{0,8}\$[./A-Za-z0-9]{22}"
+    r"\$g?y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]{0,86}\$[./A-Za-z0-9]{43}"
+    r"|\$7\$[./A-Za-z0-9]{11,97}\$[./A-Za-z0-9]{43}"
+    r"|\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}"
+    rf"|\$6\${_ROUNDS}{_SALT}{{0,16}}\$[./A-Za-z0-9]{{86}}"
+    rf"|\$5\${_ROUNDS}{_SALT}{{0,16}}\$[./A-Za-z0-9]{{43}}"
+    rf"|\$1\${_SALT}{{0,8}}\$[./A-Za-z0-9]{{22}}"
 )
 
 
@@ -64,24 +59,42 @@ def name_problem(name: str, allow_unicode: bool = False) -> Optional[str]:
         return f"is longer than {LONGEST_NAME} bytes"
     if name in ("", ".", ".."):
         return "is not a name"
-    if name.startswith("-"):
-        return "begins with a hyphen"
+    if name[0] in "-.":
+        return f"begins with {name[0]!r}"
     if name.isdigit():
         return "is all digits, which programs take for an id"
-    if not name.isascii():
-        if not allow_unicode:
-            return "has letters outside ASCII; allow_unicode_names=true accepts them"
-        if unicodedata.normalize("NFC", name) != name:
-            return "is not in Unicode normal form C"
-    for character in name:
-        if not (character.isascii() or unicodedata.category(character)[0] == "L"):
-            return f"contains {character!r}"
-    letters = "".join(character if character.isascii() else "x" for character in name)
-    if not _ASCII_NAME.fullmatch(letters):
-        wrong = sorted({character for character in letters if not re.match(r"[A-Za-z0-9_.-]", character)})
-        return "contains " + ", ".join(repr(character) for character in wrong)
-    if folded(name) in RESERVED_NAMES or folded(name).startswith("systemd-"):
+    if not name.isascii() and not allow_unicode:
+        return "has letters outside ASCII; allow_unicode_names=true accepts them"
+    problem = None if name.isascii() else _letters_problem(name)
+    if problem:
+        return problem
+    if is_reserved(folded(name)):
         return "is a name that the system reserves"
+    if not _ASCII_NAME.fullmatch("".join(character if character.isascii() else "x" for character in name)):
+        wrong = sorted({character for character in name if re.match(r"[^A-Za-z0-9_.-]", character, re.ASCII)})
+        return "contains " + ", ".join(repr(character) for character in wrong if character.isascii())
+    return None
+
+
+def _letters_problem(name: str) -> Optional[str]:
+    """What else than plain letters of one script stands in a name that is not all ASCII."""
+    if unicodedata.normalize("NFKC", name) != name:
+        return "is not in Unicode's normal form NFKC"
+    scripts = set()
+    for character in name:
+        if character.isascii() and not character.isalpha():
+            continue
+        script = unicodedata.name(character, "?").split()[0]
+        scripts.add(script)
+        if character.isascii():
+            continue
+        # Only these are letters by themselves; Latin ones without case are clicks that look like | and !, and Hangul
+        # has letters that nobody sees.
+        kind = unicodedata.category(character)
+        if kind not in ("Lu", "Ll", "Lo") or (script, kind) == ("LATIN", "Lo") or folded(character + "x") == "x":
+            return f"contains {character!r}"
+    if len(scripts) > 1 and not scripts <= _JAPANESE:
+        return "mixes letters of several scripts"
     return None
 
 
@@ -109,14 +122,19 @@ def path_problem(path: str) -> Optional[str]:
         return "is not an absolute path"
     if ":" in path or not path.isprintable():
         return "contains a colon or an unprintable character"
-    if any(part in (".", "..") for part in path.split("/")):
-        return "contains . or .. as a part"
+    if "//" in path or any(part in (".", "..") for part in path.split("/")):
+        return "contains //, or . or .. as a part"
     return None
 
 
-#: Directories that hold the system: no home may be one of them, nor lie inside the first group.
-_SYSTEM_TREES = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
-_SYSTEM_DIRECTORIES = frozenset("/ /home /media /mnt /opt /root /srv /tmp /var /var/tmp /var/lib /var/mail".split())
+#: Trees of the system, and those where anybody may put a home before its owner comes: no home lies in one of them.
+_SYSTEM_TREES = (
+    "/bin /boot /dev /efi /etc /lib /lib32 /lib64 /libx32 /lost+found /nix /ostree /proc /root /run /sbin /snap /sys "
+    "/sysroot /tmp /usr /var/backups /var/cache /var/db /var/lib /var/lock /var/log /var/mail /var/run /var/spool "
+    "/var/tmp"
+).split()
+#: No home is one of these; one inside them is fine.
+_SYSTEM_DIRECTORIES = frozenset("/ /export /home /media /mnt /net /opt /srv /var /var/home /var/www".split())
 
 
 def home_problem(path: str) -> Optional[str]:
@@ -124,10 +142,8 @@ def home_problem(path: str) -> Optional[str]:
     if problem:
         return problem
     trimmed = path.rstrip("/") or "/"
-    if trimmed in _SYSTEM_DIRECTORIES or any(trimmed == tree or trimmed.startswith(tree + "/") for tree in _SYSTEM_TREES):
+    if trimmed in _SYSTEM_DIRECTORIES or f"{trimmed}/".startswith(tuple(f"{tree}/" for tree in _SYSTEM_TREES)):
         return f"is {path}, a directory of the system"
-    if trimmed.startswith(("/root/", "/var/lib/identity-roster")):
-        return f"is {path}, inside a directory of root's"
     return None
 
 

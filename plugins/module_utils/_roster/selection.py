@@ -23,34 +23,36 @@ def select(
     Names are compared casefolded. Rejected records always stay: they are counted as present. All groups stay too, so
     that a group whose members are elsewhere does not look removed.
     """
-    included = {folded(name) for name in include_groups}
-    excluded = {folded(name) for name in exclude_groups}
-    unwanted = {folded(name) for name in exclude_users}
+    # Folded to as written, for the warnings.
+    included = {folded(name): name for name in include_groups}
+    excluded = {folded(name): name for name in exclude_groups}
+    unwanted = {folded(name): name for name in exclude_users}
     if not (included or excluded or unwanted):
         return roster, []
 
     chosen = []
-    seen_users = set()
+    rejected = [entry for entry in roster.rejected if entry.kind == "user"]
+    seen_users = {folded(name) for entry in rejected for name in (entry.id, entry.name) if name}
     for user in roster.users:
         groups = {folded(name) for name in user.groups or ()}
         names = {folded(name) for name in (user.username, user.email, user.id) if name}
         seen_users |= names
-        if included and not groups & included:
+        if included and groups.isdisjoint(included):
             continue
-        if groups & excluded or names & unwanted:
+        if not groups.isdisjoint(excluded) or not names.isdisjoint(unwanted):
             continue
         chosen.append(user)
 
     seen_groups = {folded(group.name) for group in roster.groups}
     seen_groups |= {folded(entry.name) for entry in roster.rejected if entry.kind == "group" and entry.name}
     warnings = [
-        f"{option} names {name!r}, which the roster does not have"
+        f"{option} names {names[form]!r}, which the roster does not have"
         for option, names, seen in (
             ("include_groups", included, seen_groups),
             ("exclude_groups", excluded, seen_groups),
             ("exclude_users", unwanted, seen_users),
         )
-        for name in sorted(names - seen)
+        for form in sorted(set(names) - seen)
     ]
     selected = Roster(source=roster.source, users=tuple(chosen), groups=roster.groups, rejected=roster.rejected)
     return selected, warnings

@@ -9,14 +9,19 @@ Used twice: when a source makes a roster, and again when a target reads one, whi
 
 from __future__ import annotations
 
-import unicodedata
-from typing import Any, Callable, Dict, Hashable, Iterable, List, Mapping, Optional, Tuple, TypeVar
+import re
+from dataclasses import replace
+from typing import Any, Callable, Dict, Hashable, Iterable, List, Mapping, Optional, Set, Tuple, TypeVar
 
 from .model import Avatar, Group, Rejected, Roster, User
+from .text import LONGEST_TEXT as LONGEST_TEXT
+from .text import folded as folded
+from .text import is_password_hash, type_name
+from .text import shown as shown_text
+from .text import text_problem as text_problem
 
-#: Longer text is not a name, a path or an address. A bound keeps one record from filling an account file.
-LONGEST_TEXT = 1024
 LARGEST_ID = 2**32 - 1
+_LINE_BREAK = re.compile("[\r\n]")
 
 
 class FieldError(Exception):
@@ -28,32 +33,14 @@ class FieldError(Exception):
         self.reason = reason
 
 
-def folded(text: str) -> str:
-    """The form in which two names count as the same person's."""
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
-def text_problem(text: str, longest: int = LONGEST_TEXT) -> Optional[str]:
-    """Why a text can't be kept in a roster, or None: control characters and lone surrogates never can."""
-    if len(text) > longest:
-        return f"is longer than {longest} characters"
-    if text.isprintable():
-        return None
-    for character in text:
-        category = unicodedata.category(character)
-        # Line and paragraph separators (Zl, Zp) split lines in some readers; bidirectional controls (in Cf) are
-        # legal in names of some scripts, so they stay.
-        if category in ("Cc", "Cs", "Zl", "Zp"):
-            return f"contains the control character U+{ord(character):04X}"
-    return None
-
-
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"is {_type_name(value)}, not a text")
+        raise ValueError(f"is {type_name(value)}, not a text")
     problem = text_problem(value)
     if problem:
         raise ValueError(problem)
+    if is_password_hash(value):
+        raise ValueError("looks like a password hash, which belongs in password_hash")
     return value
 
 
@@ -77,31 +64,32 @@ def _identifier(value: Any) -> str:
 
 def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"is {_type_name(value)}, not a whole number")
+        raise ValueError(f"is {type_name(value)}, not a whole number")
     if not 0 <= value < LARGEST_ID:
-        raise ValueError(f"is {value}, outside 0 to {LARGEST_ID - 1}")
+        shown = value if abs(value) < 10**20 else "a number of many digits"
+        raise ValueError(f"is {shown}, outside 0 to {LARGEST_ID - 1}")
     return int(value)
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"is {_type_name(value)}, not true or false")
+        raise ValueError(f"is {type_name(value)}, not true or false")
     return value
 
 
 def _names(value: Any) -> Tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
-        raise ValueError(f"is {_type_name(value)}, not a list of names")
+        raise ValueError(f"is {type_name(value)}, not a list of names")
     return tuple(sorted({_identifier(item) for item in value}))
 
 
 def _keys(value: Any) -> Tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
-        raise ValueError(f"is {_type_name(value)}, not a list of keys")
+        raise ValueError(f"is {type_name(value)}, not a list of keys")
     keys = []
     for item in value:
         # An RSA key of 16,384 bits takes about 2,800 characters.
-        if not isinstance(item, str) or not item.strip() or text_problem(item, longest=8192):
+        if not isinstance(item, str) or not item.strip() or is_password_hash(item) or text_problem(item, longest=8192):
             raise ValueError("holds an entry that is not one line of text")
         keys.append(item.strip())
     return tuple(sorted(set(keys)))
@@ -110,17 +98,21 @@ def _keys(value: Any) -> Tuple[str, ...]:
 def _avatar(value: Any) -> Avatar:
     if not isinstance(value, Mapping) or set(value) != {"path", "sha256"}:
         raise ValueError("is not a mapping of path and sha256")
-    return Avatar(path=_identifier(value["path"]), sha256=_identifier(value["sha256"]))
+    digest = value["sha256"]
+    if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ValueError("holds a sha256 that is not 64 small hexadecimal digits")
+    return Avatar(path=_identifier(value["path"]), sha256=digest)
 
 
 def _profile(value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping):
-        raise ValueError(f"is {_type_name(value)}, not a mapping")
+        raise ValueError(f"is {type_name(value)}, not a mapping")
     profile: Dict[str, str] = {}
-    for key, item in value.items():
-        if not isinstance(item, str) or text_problem(item.replace("\n", " ").replace("\r", " "), longest=65536):
-            raise ValueError(f"holds no usable text under {key!r}")
-        profile[_identifier(key)] = item
+    for key in sorted(map(_identifier, value)):
+        item = value[key]
+        if not isinstance(item, str) or is_password_hash(item) or text_problem(_LINE_BREAK.sub(" ", item), 65536):
+            raise ValueError(f"holds no usable text under {shown_text(key)!r}")
+        profile[key] = item
     return profile
 
 
@@ -159,26 +151,20 @@ GROUP_FIELDS: Dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _type_name(value: Any) -> str:
-    if value is None:
-        return "null (leave the key out instead)"
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a mapping"}
-    return names.get(type(value), type(value).__name__)
-
-
 def _read(record: Any, fields: Mapping[str, Callable[[Any], Any]]) -> Dict[str, Any]:
     if not isinstance(record, Mapping):
-        raise FieldError("record", f"is {_type_name(record)}, not a mapping")
+        raise FieldError("record", f"is {type_name(record)}, not a mapping")
     values: Dict[str, Any] = {}
-    for key, value in record.items():
-        read = fields.get(key)
-        if read is None:
-            known = ", ".join(fields)
-            raise FieldError(str(key)[:64], f"is not a field of a roster record; the fields are {known}")
-        try:
-            values[key] = read(value)
-        except ValueError as problem:
-            raise FieldError(key, str(problem)) from None
+    unknown = sorted(shown_text(key) for key in record if key not in fields)
+    if unknown:
+        raise FieldError(unknown[0], f"is not a field of a roster record; the fields are {', '.join(fields)}")
+    # In the fields' order, not the record's: equal records are rejected in equal words.
+    for key, read in fields.items():
+        if key in record:
+            try:
+                values[key] = read(record[key])
+            except ValueError as problem:
+                raise FieldError(key, str(problem)) from None
     return values
 
 
@@ -187,7 +173,7 @@ def read_user(record: Any) -> User:
     values = _read(record, USER_FIELDS)
     if "id" not in values:
         for key in ("external_id", "username", "email"):
-            if values.get(key):
+            if values.get(key, "").strip():
                 values["id"] = values[key]
                 break
         else:
@@ -208,14 +194,15 @@ def _readable(record: Any, *keys: str) -> Optional[str]:
     if isinstance(record, Mapping):
         for key in keys:
             value = record.get(key)
-            if isinstance(value, str) and value.strip() and not text_problem(value):
+            if isinstance(value, str) and value.strip() and not text_problem(value) and not is_password_hash(value):
                 return value
     return None
 
 
 def reject(kind: str, record: Any, position: int, problem: FieldError) -> Rejected:
     """What is kept of a record that can't be used. ``position`` counts from 1."""
-    identity = _readable(record, "id", "external_id") if kind == "user" else None
+    # The same stable id that read_user would have taken, so that a target knows whom to leave alone.
+    identity = _readable(record, "id", "external_id", "username", "email") if kind == "user" else None
     name = _readable(record, "username", "name") if kind == "user" else _readable(record, "name")
     where = None if identity or name else f"{kind} {position}"
     return Rejected(kind=kind, id=identity, name=name, record=where, field=problem.field, reason=problem.reason)
@@ -251,17 +238,15 @@ def split_duplicates(
             if len(indexes) < 2:
                 continue
             names = sorted(label(remaining[index]) for index in indexes)
-            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            shown = ", ".join(map(shown_text, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             for index in indexes:
-                refused.setdefault(
-                    index, (remaining[index], field, f"is shared by {len(indexes)} records: {shown}")
-                )
+                refused.setdefault(index, (remaining[index], field, f"is shared by {len(indexes)} records: {shown}"))
     kept = [item for index, item in enumerate(remaining) if index not in refused]
     return kept, list(refused.values())
 
 
 def _folded_or_none(text: Optional[str]) -> Optional[str]:
-    return folded(text) if text and text.strip() else None
+    return folded(text.strip()) if text and text.strip() else None
 
 
 USER_KEYS: Dict[str, Callable[[User], Optional[Hashable]]] = {
@@ -284,29 +269,70 @@ def build(
     rejected: Iterable[Rejected] = (),
 ) -> Roster:
     """A roster without duplicates, in its canonical order. Groups that only users name are added."""
-    refused = list(rejected)
-    unusable = {folded(entry.name) for entry in refused if entry.kind == "user" and entry.name}
-    unusable_ids = {entry.id for entry in refused if entry.kind == "user" and entry.id}
-    kept_users, double_users = split_duplicates(users, USER_KEYS, lambda user: user.label)
-    refused += [reject_user(user, field, reason) for user, field, reason in double_users]
+    refused = [_presentable(entry) for entry in rejected]
     # A good record beside a bad one of the same name or id is a duplicate too: which of them is right is not known.
-    for user in [user for user in kept_users if user.id in unusable_ids or folded(user.username or "") in unusable]:
-        kept_users.remove(user)
-        field = "id" if user.id in unusable_ids else "username"
-        refused.append(reject_user(user, field, "is shared with a record that can't be used"))
-    kept_groups, double_groups = split_duplicates(groups, GROUP_KEYS, lambda group: group.name)
+    ids = {entry.id for entry in refused if entry.kind == "user" and entry.id}
+    names = _names_of("user", refused)
+    group_names = _names_of("group", refused)
+    beside = "is shared with a record that can't be used"
+
+    single_users, double_users = split_duplicates(users, USER_KEYS, lambda user: user.label)
+    refused += [reject_user(user, field, reason) for user, field, reason in double_users]
+    kept_users = []
+    for user in single_users:
+        if user.id in ids:
+            refused.append(reject_user(user, "id", beside))
+        elif _folded_or_none(user.username) in names:
+            refused.append(reject_user(user, "username", beside))
+        else:
+            kept_users.append(user)
+
+    single_groups, double_groups = split_duplicates(groups, GROUP_KEYS, lambda group: group.name)
     refused += [reject_group(group, field, reason) for group, field, reason in double_groups]
+    kept_groups = [group for group in single_groups if folded(group.name) not in group_names]
+    refused += [reject_group(group, "name", beside) for group in single_groups if folded(group.name) in group_names]
 
-    known = {group.name for group in kept_groups}
-    known.update(entry.name for entry in refused if entry.kind == "group" and entry.name)
-    named = {name for user in kept_users for name in user.groups or ()}
-    kept_groups += [Group(name) for name in named - known]
-
+    kept_users = _with_one_spelling(kept_users, kept_groups, _names_of("group", refused))
     return Roster(
         source=dict(source),
         users=tuple(sorted(kept_users, key=lambda user: user.id)),
         groups=tuple(sorted(kept_groups, key=lambda group: group.name)),
         rejected=tuple(sorted(refused, key=_rejected_order)),
+    )
+
+
+def _names_of(kind: str, refused: Iterable[Rejected]) -> Set[Optional[str]]:
+    return {_folded_or_none(entry.name) for entry in refused if entry.kind == kind} - {None}
+
+
+def _with_one_spelling(users: List[User], groups: List[Group], unusable: Set[Optional[str]]) -> List[User]:
+    """The users, naming each group as ``groups`` spells it. A group that only users name is added to ``groups``, in
+    the spelling that sorts first, unless a rejected group has that name."""
+    spelling = {folded(group.name): group.name for group in groups}
+    named = {name: folded(name) for user in users for name in user.groups or ()}
+    for name in sorted(named):
+        if named[name] not in spelling and named[name] not in unusable:
+            spelling[named[name]] = name
+            groups.append(Group(name))
+    spelled = {name: spelling.get(form, name) for name, form in named.items()}
+    result = []
+    for user in users:
+        names = None if user.groups is None else tuple(sorted({spelled[name] for name in user.groups}))
+        result.append(user if names == user.groups else replace(user, groups=names))
+    return result
+
+
+def _presentable(entry: Rejected) -> Rejected:
+    """An entry without text that a roster can't hold, whoever made it."""
+    if not any(map(text_problem, entry.as_dict().values())):
+        return entry
+    return replace(
+        entry,
+        id=None if entry.id is None or text_problem(entry.id) else entry.id,
+        name=None if entry.name is None or text_problem(entry.name) else entry.name,
+        record=None if entry.record is None else shown_text(entry.record, 512),
+        field=shown_text(entry.field),
+        reason=shown_text(entry.reason, 512),
     )
 
 
