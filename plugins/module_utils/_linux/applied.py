@@ -44,7 +44,9 @@ class Applied:
 
 
 def fingerprints(contents: Mapping[str, Optional[bytes]]) -> Dict[str, Optional[str]]:
-    return {name: None if content is None else hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    return {
+        name: None if content is None else hashlib.sha256(content).hexdigest() for name, content in contents.items()
+    }
 
 
 def serialise(applied: Applied) -> bytes:
@@ -60,6 +62,8 @@ def parse(content: Optional[bytes]) -> Optional[Applied]:
             return None
         applied = Applied(**document)
         applied.outcome()
-    except (ValueError, KeyError, TypeError, AttributeError):
+        texts = [*applied.homes, *applied.pending, *applied.warnings]
+        sound = all(isinstance(text, str) for text in texts) and type(applied.unchanged) is int
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return applied
+    return applied if sound else None

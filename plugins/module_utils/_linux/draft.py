@@ -12,6 +12,7 @@ from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 from .._outcome import CHANGED, Change, Failure, Outcome
 from .._roster.model import Rejected, Roster, User
 from .._roster.validation import folded
+from .home_places import HomePlaces
 from .ids import Ids
 from .ledger import Ledger
 from .settings import Settings
@@ -70,7 +71,7 @@ class Plan:
     #: users of the roster that have an account of ours
     active: int = 0
     created: Set[str] = field(default_factory=set)
-    #: owned accounts that are disabled because their user left the roster
+    #: owned accounts that are disabled although no record of the roster is applied to them
     departed: Set[str] = field(default_factory=set)
     #: accounts whose lines must stay as they are
     untouchable: Tuple[str, ...] = ()
@@ -99,6 +100,7 @@ class Draft:
             | {user.gid for user in roster.users if user.gid is not None}
             | set(ledger.groups.values()),
         )
+        self.home_places = HomePlaces(accounts.passwd, settings.uid_min)
         self.plan = Plan(accounts, self.ledger, Outcome(rejected=list(roster.rejected)))
         #: users of the roster that this run may change, by user name
         self.active: Dict[str, User] = {}
@@ -106,6 +108,8 @@ class Draft:
         self.left_alone: Set[str] = set()
         #: groups that the roster decides about, and whether the ledger owns them (else members are only added)
         self.managed: Dict[str, bool] = {}
+        #: gid to name of the roster's groups that can't be used
+        self.refused_gids: Dict[int, str] = {}
         self.actions: Dict[str, str] = {}
         self.fields: Dict[str, Dict[str, Sequence[Any]]] = {}
         self.group_changes: List[Change] = []
@@ -121,7 +125,7 @@ class Draft:
         self.plan.outcome.warnings.append(text)
 
     def note(self, username: str, field_name: str, before: Any, after: Any) -> None:
-        self.fields.setdefault(username, {})[field_name] = (before, after)
+        self.fields.setdefault(username, {})[field_name] = (_printable(before), after)
 
     def note_secret(self, username: str, field_name: str) -> None:
         self.fields.setdefault(username, {})[field_name] = CHANGED
@@ -139,11 +143,10 @@ class Draft:
         return None
 
     def present(self) -> Tuple[Set[str], Set[str]]:
-        """(ids, folded user names) that the source still knows, rejected ones included."""
-        ids = {user.id for user in self.roster.users}
-        ids |= {entry.id for entry in self.roster.rejected if entry.kind == "user" and entry.id}
-        names = {folded(entry.name) for entry in self.roster.rejected if entry.kind == "user" and entry.name}
-        return ids, names
+        """(ids, folded user names) that the source still knows, records rejected there or here included."""
+        rejected = [entry for entry in self.plan.outcome.rejected if entry.kind == "user"]
+        ids = {user.id for user in self.roster.users} | {entry.id for entry in rejected if entry.id}
+        return ids, {folded(entry.name) for entry in rejected if entry.name}
 
     def finish(self) -> Plan:
         """Gather what was noted into changes: disables first, then groups, then the users by name."""
@@ -162,3 +165,10 @@ class Draft:
         outcome.rejected.sort(key=lambda entry: (entry.kind, entry.name or "", entry.id or "", entry.record or ""))
         outcome.failed.sort(key=lambda failure: (failure.kind, failure.name))
         return self.plan
+
+
+def _printable(value: Any) -> Any:
+    """A value of the host's files as it can be shown: they may hold bytes that are no text, and terminal controls."""
+    if isinstance(value, str) and not value.isprintable():
+        return "".join(item if item.isprintable() else ascii(item)[1:-1] for item in value)
+    return value

@@ -27,7 +27,7 @@ from .lock import password_lock
 from .plan import make_plan
 from .settings import Settings, read_settings
 from .state import StateDirectory
-from .tables import Accounts, inconsistencies, number
+from .tables import WIDTHS, Accounts, Table, inconsistencies, number
 
 #: useradd gives up after 15 s; we wait longer than it would, and hold the lock for a moment only.
 LOCK_WAIT = 30.0
@@ -79,7 +79,8 @@ class _Run:
     def run(self) -> Outcome:
         contents = self.files.read()
         ledger_bytes = self.state.read("ledger.json")
-        known = self._as_left(contents, ledger_bytes)
+        host_files = {"login.defs": self._login_defs(), "useradd": self.files.read_optional("default/useradd")}
+        known = self._as_left({**contents, **host_files, "ledger": ledger_bytes})
         if known is not None:
             return known
         if self.request.roster is None:
@@ -88,33 +89,38 @@ class _Run:
             raise TargetError("the roster was damaged on its way to this host; nothing was changed, run again")
         roster = document.parse(self.request.roster)
 
-        settings = self._settings(contents)
+        settings = _settings(contents, host_files)
         plan = self._plan(contents, ledger_bytes, roster, settings)
         new = _new_contents(contents, plan)
         self.files.preflight(new)
         if self.request.check_mode:
             return plan.outcome
-        final = ledger_state.serialise(plan.ledger)
-        if new or (final != ledger_bytes and plan.ledger != Ledger()):
-            with password_lock(self.files.descriptor, self.files.path, LOCK_WAIT):
-                contents = self.files.read()
-                ledger_bytes = self.state.read("ledger.json")
-                plan = self._plan(contents, ledger_bytes, roster, settings)
-                new = _new_contents(contents, plan)
-                self._write(contents, ledger_bytes, plan, new)
-            self._announce(plan)
-        self._make_homes(plan, settings)
-        self._remember({**contents, **new}, plan)
+        with self.state.locked(LOCK_WAIT):
+            if new or self._is_news(plan.ledger, ledger_bytes):
+                with password_lock(self.files.descriptor, self.files.path, LOCK_WAIT):
+                    contents = self.files.read()
+                    ledger_bytes = self.state.read("ledger.json")
+                    plan = self._plan(contents, ledger_bytes, roster, settings)
+                    new = _new_contents(contents, plan)
+                    self._write(contents, ledger_bytes, plan, new)
+                self._announce(plan)
+            self._make_homes(plan, settings)
+            self._remember({**contents, **host_files, **new}, plan)
         return plan.outcome
 
-    def _as_left(self, contents: Contents, ledger_bytes: Optional[bytes]) -> Optional[Outcome]:
+    def _is_news(self, ledger: Ledger, ledger_bytes: Optional[bytes]) -> bool:
+        if ledger_bytes is None:
+            return ledger != Ledger()
+        return ledger_state.serialise(ledger) != ledger_bytes
+
+    def _as_left(self, contents: Contents) -> Optional[Outcome]:
         """The last run's outcome, if a plan made now would be empty again."""
         last = applied_state.parse(self.state.read("applied.json"))
         if (
             last is None
             or last.roster_digest != self.request.roster_digest
             or last.options_digest != self.request.options_digest
-            or last.files != applied_state.fingerprints({**contents, "ledger": ledger_bytes})
+            or last.files != applied_state.fingerprints(contents)
             # A warning may be about something that is not in these files, such as a shell that is not installed.
             or last.warnings
             or any(self.host.home_is_missing(home) for home in last.homes)
@@ -122,26 +128,16 @@ class _Run:
             return None
         return last.outcome()
 
-    def _settings(self, contents: Contents) -> Settings:
-        accounts = Accounts.parse(contents)
-        gids = {row[0]: number(row[2]) for row in accounts.group.rows()}
-        login_defs = self.files.read_optional("login.defs")
-        if login_defs is None:
-            login_defs = self.files.read_optional("../usr/etc/login.defs")
-        return read_settings(
-            login_defs,
-            self.files.read_optional("default/useradd"),
-            {name: gid for name, gid in gids.items() if gid is not None},
-        )
+    def _login_defs(self) -> Optional[bytes]:
+        content = self.files.read_optional("login.defs")
+        return self.files.read_optional("../usr/etc/login.defs") if content is None else content
 
     def _plan(self, contents: Contents, ledger_bytes: Optional[bytes], roster: Roster, settings: Settings) -> Plan:
         ledger = Ledger()
         if ledger_bytes is not None:
             ledger = ledger_state.parse(ledger_bytes, os.path.join(self.state.path, "ledger.json"))
         today = int(time.time() // 86400)
-        plan = make_plan(
-            Accounts.parse(contents), ledger, roster, self.request.options, settings, self.host, today
-        )
+        plan = make_plan(Accounts.parse(contents), ledger, roster, self.request.options, settings, self.host, today)
         plan.outcome.roster_digest = self.request.roster_digest
         refused = refusal("disable", plan.disabled, plan.owned, DISABLES)
         if refused:
@@ -219,6 +215,13 @@ class _Run:
         content = applied_state.serialise(record)
         if content != self.state.read("applied.json"):
             self.state.write("applied.json", content)
+
+
+def _settings(contents: Contents, host_files: Contents) -> Settings:
+    groups = Table(contents["group"] or b"", WIDTHS["group"])
+    gids = {row[0]: number(row[2]) for row in groups.rows()}
+    known = {name: gid for name, gid in gids.items() if gid is not None}
+    return read_settings(host_files["login.defs"], host_files["useradd"], known)
 
 
 def _new_contents(old: Contents, plan: Plan) -> Dict[str, bytes]:

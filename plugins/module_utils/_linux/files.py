@@ -55,8 +55,10 @@ class AccountFiles:
             return None
 
     def _open(self, name: str) -> Optional[int]:
+        """A descriptor of a regular file, or None if there is no such name."""
         try:
-            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.descriptor)
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+            descriptor = os.open(name, flags, dir_fd=self.descriptor)
         except OSError as problem:
             if problem.errno == errno.ENOENT:
                 return None
@@ -66,19 +68,16 @@ class AccountFiles:
                     "is not safe; make it a regular file, or leave this host out"
                 ) from None
             raise TargetError(f"{self.path}/{name} can't be read: {problem.strerror}") from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise TargetError(f"{self.path}/{name} is not a regular file; this host's accounts can't be managed")
+        return descriptor
 
     def read(self) -> Contents:
         """All files as they are at one moment, without the lock: read again while another program replaces one."""
         for _attempt in range(20):
             before = self._stamps()
-            contents: Contents = {}
-            for name in NAMES:
-                descriptor = self._open(name)
-                if descriptor is None:
-                    contents[name] = None
-                    continue
-                with os.fdopen(descriptor, "rb") as file:
-                    contents[name] = file.read()
+            contents = self._read_now()
             if before == self._stamps():
                 break
         else:
@@ -116,8 +115,6 @@ class AccountFiles:
             if descriptor is None:
                 continue
             try:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise TargetError(f"{path} is not a regular file")
                 if os.path.realpath(path) in mounts:
                     raise TargetError(f"{path} is a mount point and can't be replaced; manage it where it comes from")
                 flags = _attributes(descriptor)
@@ -129,9 +126,9 @@ class AccountFiles:
     def commit(self, old: Contents, new: Mapping[str, bytes]) -> None:
         """Replace the files of ``new``. The caller holds the lock and has checked the contents."""
         names = [name for name in NAMES if name in new]
-        stamps = self._stamps()
         temporaries: List[str] = []
         try:
+            self._remove_leftovers()
             for name in names:
                 temporaries.append(self._write_beside(name, name, new[name]))
             for name in names:
@@ -141,9 +138,7 @@ class AccountFiles:
                     temporaries.append(backup)
                     os.rename(backup, name + "-", src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
             os.fsync(self.descriptor)
-            if any(self._stamp(name) != stamps[name] for name in names) or self._read_now(names) != {
-                name: old.get(name) for name in names
-            }:
+            if self._read_now() != old:
                 raise TargetError(
                     f"a program that takes no lock changed the account files in {self.path} meanwhile; "
                     "nothing was written, run again"
@@ -160,9 +155,16 @@ class AccountFiles:
                 with suppress(OSError):
                     os.unlink(temporary, dir_fd=self.descriptor)
 
-    def _read_now(self, names: List[str]) -> Contents:
+    def _remove_leftovers(self) -> None:
+        """What a killed run left. Nobody else uses these names, and we hold the lock."""
+        for name in NAMES:
+            for temporary in (_temporary(name), _temporary(name + "-")):
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=self.descriptor)
+
+    def _read_now(self) -> Contents:
         contents: Contents = {}
-        for name in names:
+        for name in NAMES:
             descriptor = self._open(name)
             contents[name] = None
             if descriptor is not None:
@@ -173,9 +175,6 @@ class AccountFiles:
     def _write_beside(self, like: str, name: str, content: bytes) -> str:
         """Write a temporary with the mode, owner and SELinux label of ``like``, and put it on the disk."""
         temporary = _temporary(name)
-        # Nobody else uses this name, and we hold the lock: what is there was left by a run that was killed.
-        with suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=self.descriptor)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=self.descriptor), "wb") as file:
             try:
@@ -195,7 +194,13 @@ class AccountFiles:
         try:
             status = os.fstat(source)
             os.fchown(descriptor, status.st_uid, status.st_gid)
-            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            try:
+                access_list = os.getxattr(source, "system.posix_acl_access")
+            except OSError:
+                os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            else:
+                # The mode's group bits are then the list's mask: alone they would give the group other rights.
+                os.setxattr(descriptor, "system.posix_acl_access", access_list)
             with suppress(OSError):
                 os.setxattr(descriptor, "security.selinux", os.getxattr(source, "security.selinux"))
         finally:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
+from .._roster.posix import home_problem
 from .draft import Home
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -56,6 +58,8 @@ class HomeMaker:
             try:
                 directory = os.open(temporary, _DIRECTORY, dir_fd=parent)
                 try:
+                    if os.fstat(directory).st_uid != os.geteuid():
+                        raise OSError(errno.EPERM, "the owner of the directory above is meddling")
                     for entry in self._skeleton:
                         _copy(entry, directory, home.uid, home.gid)
                     os.fchmod(directory, self._mode)
@@ -77,17 +81,30 @@ class HomeMaker:
         """
         parts = [part for part in os.path.dirname(path.rstrip("/")).split("/") if part]
         if self._root == "/":
-            parts = [part for part in os.path.realpath("/" + "/".join(parts)).split("/") if part]
+            resolved = os.path.realpath("/" + "/".join(parts))
+            if home_problem(os.path.join(resolved, os.path.basename(path.rstrip("/")))):
+                raise OSError(errno.EPERM, f"a link leads it to {resolved}, which is the system's")
+            parts = [part for part in resolved.split("/") if part]
         descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         for part in parts:
             try:
                 with suppress(FileExistsError):
-                    os.mkdir(part, 0o755, dir_fd=descriptor)
+                    os.mkdir(part, 0o700, dir_fd=descriptor)
+                    _set_mode(descriptor, part, 0o755)
                 following = os.open(part, _DIRECTORY, dir_fd=descriptor)
             finally:
                 os.close(descriptor)
             descriptor = following
         return descriptor
+
+
+def _set_mode(directory: int, name: str, mode: int) -> None:
+    """The mode of a directory that was just made, whatever the umask is."""
+    descriptor = os.open(name, _DIRECTORY, dir_fd=directory)
+    try:
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def _is_there(directory: int, name: str) -> bool:
@@ -131,13 +148,14 @@ def _copy(entry: _Entry, directory: int, uid: int, gid: int) -> None:
     if entry.content is None:
         os.mkdir(entry.name, 0o700, dir_fd=directory)
         descriptor = os.open(entry.name, _DIRECTORY, dir_fd=directory)
-        for child in entry.children:
-            _copy(child, descriptor, uid, gid)
     else:
         descriptor = os.open(entry.name, _NEW_FILE, 0o600, dir_fd=directory)
-        with os.fdopen(os.dup(descriptor), "wb") as file:
-            file.write(entry.content)
     try:
+        for child in entry.children:
+            _copy(child, descriptor, uid, gid)
+        if entry.content is not None:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(entry.content)
         os.fchown(descriptor, uid, gid)
         os.fchmod(descriptor, entry.mode)
         os.utime(descriptor, ns=entry.times)
@@ -147,7 +165,11 @@ def _copy(entry: _Entry, directory: int, uid: int, gid: int) -> None:
 
 def make_mail_spool(root: str, directory: str, username: str, uid: int, mail_gid: int) -> None:
     """An empty mail spool, as useradd makes with CREATE_MAIL_SPOOL; one that is there stays. Raises OSError."""
-    parent = os.open(os.path.join(root, directory.lstrip("/")), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    top = os.path.realpath(root)
+    path = os.path.realpath(os.path.join(top, directory.lstrip("/")))
+    if os.path.commonpath((top, path)) != top:
+        raise OSError(errno.ELOOP, "a link leads out of the root directory")
+    parent = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(FileExistsError):
             descriptor = os.open(username, _NEW_FILE, 0o600, dir_fd=parent)

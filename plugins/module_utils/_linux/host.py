@@ -34,7 +34,7 @@ class RootHost(Host):
 
     def has_shell(self, path: str) -> bool:
         # In another root a link such as /bin -> usr/bin resolves; an absolute one is seen as present.
-        return os.path.lexists(self._path(path))
+        return os.path.lexists(self._path(path)) and not os.path.isdir(self._path(path))
 
 
 def os_release(root: str) -> Dict[str, str]:
@@ -84,5 +84,7 @@ def log_changes(changes: Sequence[Change]) -> None:
     syslog.openlog("identity-roster", 0, syslog.LOG_AUTHPRIV)
     for change in changes:
         fields = ", ".join(sorted(change.fields))
-        syslog.syslog(syslog.LOG_NOTICE, f"{change.action} {change.kind} {change.name}" + (f": {fields}" if fields else ""))
+        syslog.syslog(
+            syslog.LOG_NOTICE, f"{change.action} {change.kind} {change.name}" + (f": {fields}" if fields else "")
+        )
     syslog.closelog()

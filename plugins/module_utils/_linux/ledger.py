@@ -52,7 +52,9 @@ class Ledger:
     memberships: Dict[str, List[str]] = field(default_factory=dict)
 
     def copy(self) -> Ledger:
-        return Ledger(dict(self.users), dict(self.groups), {key: list(names) for key, names in self.memberships.items()})
+        return Ledger(
+            dict(self.users), dict(self.groups), {key: list(names) for key, names in self.memberships.items()}
+        )
 
     def owner_of(self, username: str) -> Optional[str]:
         """The stable id whose account is called so."""
@@ -67,6 +69,18 @@ def serialise(ledger: Ledger) -> bytes:
     return json.dumps(document, sort_keys=True, ensure_ascii=False, indent=1).encode("utf-8", "surrogateescape") + b"\n"
 
 
+def _is_sound(entry: OwnedUser) -> bool:
+    """Whether what was read has the types and, where it goes into a file again, the form that it should have."""
+    kinds = [type(value) for value in (entry.username, entry.uid, entry.gid, entry.private_group, entry.adopted)]
+    if kinds != [str, int, int, bool, bool]:
+        return False
+    disabled = entry.disabled
+    if disabled is None:
+        return True
+    kinds = [type(value) for value in (disabled.reason, disabled.since, disabled.expire)]
+    return kinds == [str, int, str] and not {":", "\n"} & set(disabled.expire)
+
+
 def parse(content: bytes, path: str) -> Ledger:
     """Raises TargetError for anything but a whole ledger: taking a broken one for an empty one would orphan every
     account on the host."""
@@ -78,13 +92,15 @@ def parse(content: bytes, path: str) -> Ledger:
         for key, entry in document["users"].items():
             disabled = entry.pop("disabled")
             users[key] = OwnedUser(disabled=Disabled(**disabled) if disabled else None, **entry)
-            numbers = (users[key].uid, users[key].gid)
-            if any(type(item) is not int for item in numbers) or not isinstance(users[key].username, str):
+            if not _is_sound(users[key]):
                 raise ValueError(f"the entry of {key!r} is not one")
-        groups = {str(name): int(gid) for name, gid in document["groups"].items()}
-        memberships = {str(name): [str(item) for item in names] for name, names in document["memberships"].items()}
+        groups, memberships = document["groups"], document["memberships"]
+        if any(type(gid) is not int for gid in groups.values()) or not all(
+            isinstance(names, list) and all(isinstance(name, str) for name in names) for names in memberships.values()
+        ):
+            raise ValueError("its groups or memberships are not such")
         return Ledger(users, groups, memberships)
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise TargetError(
             f"{path} is damaged ({problem}). It records which accounts belong to the roster, so nothing was changed. "
             "Restore it from a backup, or remove it and name the accounts to take over again in adopt"

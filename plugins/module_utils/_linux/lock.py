@@ -29,7 +29,10 @@ def password_lock(etc: int, path: str, wait: float) -> Iterator[None]:
     """
     deadline = time.monotonic() + wait
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(".pwd.lock", flags, 0o600, dir_fd=etc)
+    try:
+        descriptor = os.open(".pwd.lock", flags, 0o600, dir_fd=etc)
+    except OSError as problem:
+        raise TargetError(f"{path}/.pwd.lock can't be opened: {problem.strerror}. Nothing was changed") from None
     try:
         while True:
             try:
@@ -37,7 +40,7 @@ def password_lock(etc: int, path: str, wait: float) -> Iterator[None]:
                 break
             except OSError as problem:
                 if problem.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise
+                    raise TargetError(f"{path}/.pwd.lock can't be locked: {problem.strerror}") from None
             if time.monotonic() > deadline:
                 raise TargetError(
                     f"{path}/.pwd.lock has been held by another program for {wait:g} s (useradd, passwd or vipw may be "

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Set
+from typing import Dict, List, Optional, Set, Tuple
 
 from .._outcome import Change
+from .._roster.model import Group
 from .._roster.posix import group_problem
 from .draft import Draft
 from .plan_users import add_group
@@ -19,59 +20,89 @@ def plan_groups(draft: Draft) -> None:
     """Make the roster's groups. ``draft.managed`` afterwards maps a group to whether the ledger owns it."""
     private = {entry.username for entry in draft.ledger.users.values() if entry.private_group}
     for group in draft.roster.groups:
-        problem = group_problem(group, draft.options.allow_unicode_names)
-        if problem is None and group.name == draft.options.admin_group:
-            problem = ("name", "is the admin group, whose members are the roster's admins")
-        if problem is None and group.name in private:
-            problem = ("name", "is the private group of the user of that name")
         row = draft.accounts.group.get(group.name)
-        if problem is None and row is not None and _is_private(draft, row):
-            problem = ("name", "is the private group of an account of this host")
-        if problem is None and row is not None and (number(row[2]) or 0) < draft.settings.gid_min:
-            problem = ("name", f"is a system group of this host (gid {row[2]})")
+        problem = _problem(draft, group, row, private)
+        failure = None
         if problem:
             draft.reject("group", group.name, *problem)
-            continue
-
-        owned_gid = draft.ledger.groups.get(group.name)
-        failure = None
-        if row is not None:
-            if group.gid is not None and row[2] != str(group.gid):
-                failure = f"has gid {row[2]} on this host and {group.gid} in the roster; groups are never renumbered"
-            elif owned_gid is not None and row[2] != str(owned_gid):
-                failure = f"has gid {row[2]} on this host, but was made with {owned_gid}: someone replaced it"
+        elif row is not None:
+            failure = _other_gid(draft, group, row)
         else:
-            gid = group.gid if group.gid is not None else owned_gid
-            failure = None if gid is None else draft.ids.gid_problem(gid)
-            if gid is None:
-                gid = draft.ids.new_gid()
-            if gid is None:
-                failure = f"no gid is free between {draft.settings.gid_min} and {draft.settings.gid_max}"
-            if failure is None:
-                assert gid is not None
-                add_group(draft, group.name, gid)
-                draft.ledger.groups[group.name] = gid
-                draft.group_changes.append(Change("group", group.name, "create", {"gid": (None, gid)}))
+            failure = _create(draft, group)
         if failure:
             draft.fail("group", group.name, failure)
-        else:
+        if not (problem or failure):
             draft.managed[group.name] = group.name in draft.ledger.groups
+        elif group.gid is not None:
+            draft.refused_gids[group.gid] = group.name
+
+
+def _problem(draft: Draft, group: Group, row: Optional[List[str]], private: Set[str]) -> Optional[Tuple[str, str]]:
+    """(field, reason) why a group of the roster is left alone on this host."""
+    problem = group_problem(group, draft.options.allow_unicode_names)
+    if problem:
+        return problem
+    reason = None
+    if group.name == draft.options.admin_group:
+        reason = "is the admin group, whose members are the roster's admins"
+    elif group.name in private:
+        reason = "is the private group of the user of that name"
+    elif row is None and draft.accounts.group.is_malformed(group.name):
+        reason = "has a line in this host's group file that is not well-formed"
+    elif row is not None and _is_private(draft, row):
+        reason = "is the private group of an account of this host"
+    elif row is not None and (number(row[2]) or 0) < draft.settings.gid_min:
+        reason = f"is a system group of this host (gid {row[2]})"
+    return ("name", reason) if reason else None
+
+
+def _other_gid(draft: Draft, group: Group, row: List[str]) -> Optional[str]:
+    """Why an existing group is not the one that the roster means."""
+    owned = draft.ledger.groups.get(group.name)
+    if group.gid is not None and number(row[2]) != group.gid:
+        return f"has gid {row[2]} on this host and {group.gid} in the roster; groups are never renumbered"
+    if owned is not None and number(row[2]) != owned:
+        return f"has gid {row[2]} on this host, but was made with {owned}: someone replaced it"
+    return None
+
+
+def _create(draft: Draft, group: Group) -> Optional[str]:
+    """Add a group. Returns why that can't be done."""
+    gid = group.gid if group.gid is not None else draft.ledger.groups.get(group.name)
+    if gid is not None:
+        problem = draft.ids.gid_problem(gid)
+        if problem:
+            return problem
+    else:
+        gid = draft.ids.new_gid()
+    if gid is None:
+        return f"no gid is free between {draft.settings.gid_min} and {draft.settings.gid_max}"
+    add_group(draft, group.name, gid)
+    draft.ledger.groups[group.name] = gid
+    draft.group_changes.append(Change("group", group.name, "create", {"gid": (None, gid)}))
+    return None
 
 
 def _is_private(draft: Draft, row: List[str]) -> bool:
     """Whether a group is the primary group of the account of the same name."""
     account = draft.accounts.passwd.get(row[0])
-    return account is not None and account[3] == row[2]
+    return account is not None and number(account[3]) == number(row[2])
 
 
 def _adopt_vanished(draft: Draft) -> None:
-    """Groups of ours that the roster no longer has stay, and lose the members that the roster no longer puts there."""
-    known = {group.name for group in draft.roster.groups}
+    """Groups that the roster no longer has stay, and lose the members that the roster no longer puts there: ours all of
+    them, others those that were added."""
+    known = {group.name for group in draft.roster.groups} | {draft.options.admin_group}
     known |= {entry.name for entry in draft.roster.rejected if entry.kind == "group" and entry.name}
     for name, gid in draft.ledger.groups.items():
         row = draft.accounts.group.get(name)
         if name not in known and row is not None and number(row[2]) == gid:
             draft.managed[name] = True
+    if draft.options.admin_group in draft.accounts.group:
+        # Else one of them may be a former admin_group, and nobody would be left who is admin.
+        for name in draft.ledger.memberships:
+            if name not in known and name not in draft.managed and name in draft.accounts.group:
+                draft.managed[name] = False
 
 
 def plan_memberships(draft: Draft) -> None:
@@ -91,6 +122,10 @@ def plan_memberships(draft: Draft) -> None:
         moved |= _set_members(draft, name, wanted[name], silent)
     _set_admins(draft)
 
+    for username in sorted(draft.plan.created):
+        stale = [name for name in before.get(username, ()) if name not in {*draft.managed, draft.options.admin_group}]
+        if stale:
+            draft.warn(f"{username}: the group file already lists a user of this name in {', '.join(stale)}")
     after = _memberships(draft)
     for username in sorted(moved & set(draft.active)):
         old, new = before.get(username, []), after.get(username, [])
@@ -112,8 +147,7 @@ def _memberships(draft: Draft) -> Dict[str, List[str]]:
 
 def _set_members(draft: Draft, name: str, wanted: Set[str], silent: Set[str]) -> Set[str]:
     """Bring one group's members in line. Returns the names that came or went."""
-    row = draft.accounts.group.get(name)
-    assert row is not None
+    row = draft.accounts.group.row(name)
     owned = draft.managed[name]
     current = list(dict.fromkeys(members(row)))
     ours = set(draft.ledger.memberships.get(name, ()))
@@ -123,25 +157,26 @@ def _set_members(draft: Draft, name: str, wanted: Set[str], silent: Set[str]) ->
             return True
         return draft.protection(username) is not None if owned else username not in ours
 
-    joining = sorted(username for username in wanted.difference(current) if not _is_primary(draft, username, row[2]))
+    gid = number(row[2])
+    joining = sorted(username for username in wanted.difference(current) if _primary_gid(draft, username) != gid)
     kept = [username for username in current if stays(username)]
     leaving = set(current) - set(kept)
     final = kept + joining
-    if final != members(row):
+    if joining or leaving:
         row[3] = ",".join(final)
         draft.accounts.group.put(row)
-    _mirror(draft, name, final, always=owned, changed=bool(joining or leaving))
+    _mirror(draft, name, final, bool(joining or leaving), None if owned else ours | wanted)
     if not owned:
         _remember(draft, name, (ours & set(final)) | set(joining))
-    foreign = sorted(leaving - set(draft.active))
+    foreign = sorted(username for username in leaving if username not in draft.active)
     if foreign:
         draft.group_changes.append(Change("group", name, "update", {"members": (foreign, [])}))
     return leaving | set(joining)
 
 
-def _is_primary(draft: Draft, username: str, gid: str) -> bool:
+def _primary_gid(draft: Draft, username: str) -> Optional[int]:
     row = draft.accounts.passwd.get(username)
-    return row is not None and row[3] == gid
+    return number(row[3]) if row is not None else None
 
 
 def _remember(draft: Draft, group: str, usernames: Set[str]) -> None:
@@ -151,20 +186,31 @@ def _remember(draft: Draft, group: str, usernames: Set[str]) -> None:
         draft.ledger.memberships.pop(group, None)
 
 
-def _mirror(draft: Draft, name: str, final: List[str], always: bool, changed: bool) -> None:
-    """Keep gshadow's members equal to group's: newgrp(1) and gpasswd(1) read the one, the C library the other."""
+def _mirror(draft: Draft, name: str, final: List[str], changed: bool, decided: Optional[Set[str]] = None) -> None:
+    """Keep gshadow's members equal to group's: newgrp(1) and gpasswd(1) read the one, the C library the other.
+
+    In a group that is not ours this goes for the names that were ``decided`` about. They are looked at even when the
+    group itself did not change: a run may have been cut off between the two files.
+    """
     table = draft.accounts.gshadow
-    if table is None or not (always or changed):
+    missing = table is not None and name not in table
+    if table is None or (missing and decided is not None and not changed):
         return
-    missing = name not in table
     row = table.get(name) or [name, "!", "", ""]
-    old = members(row)
-    if old == final and not missing:
+    old = list(dict.fromkeys(members(row)))
+    if decided is None or missing:
+        new = final
+    else:
+        new = [item for item in old if item in final or item not in decided]
+        new += [item for item in final if item in decided and item not in old]
+    if new == old and not missing:
         return
-    row[3] = ",".join(final)
+    row[3] = ",".join(new)
+    if missing:
+        table.drop_malformed(name)
     table.put(row)
-    if not changed and not any(change.name == name and change.action == "create" for change in draft.group_changes):
-        draft.group_changes.append(Change("group", name, "update", {"gshadow": ("missing" if missing else old, final)}))
+    if not changed:
+        draft.group_changes.append(Change("group", name, "update", {"gshadow": ("missing" if missing else old, new)}))
 
 
 def _set_admins(draft: Draft) -> None:
@@ -181,6 +227,11 @@ def _set_admins(draft: Draft) -> None:
         return
     dropped = {name for name, user in draft.active.items() if user.admin is False} | disabled
     dropped -= {name for name in draft.left_alone if name not in draft.plan.departed}
+    # A new account does not inherit the rights of a former one of its name.
+    dropped |= {name for name in draft.plan.created if not draft.active[name].admin}
+    for username in sorted(dropped):
+        if username not in disabled and _primary_gid(draft, username) == number(row[2]):
+            draft.fail("user", username, f"stays an admin: {group} is the primary group of the account")
     current = list(dict.fromkeys(members(row)))
     joining = sorted(admins.difference(current))
     leaving = dropped.intersection(current)
@@ -188,7 +239,7 @@ def _set_admins(draft: Draft) -> None:
     if joining or leaving:
         row[3] = ",".join(final)
         draft.accounts.group.put(row)
-        _mirror(draft, group, final, always=False, changed=True)
+    _mirror(draft, group, final, bool(joining or leaving), admins | dropped)
     _remember(draft, group, (set(draft.ledger.memberships.get(group, ())) & set(final)) | set(joining))
     for username in joining:
         draft.note(username, "admin", None if username in draft.plan.created else False, True)

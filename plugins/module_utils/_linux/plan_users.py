@@ -6,18 +6,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from .._roster.model import User
 from .._roster.posix import home_problem, user_problem
 from .._roster.validation import folded
-from .ledger import Disabled, OwnedUser
 from .draft import Draft, Home
+from .ledger import OwnedUser
+from .plan_access import set_access, shadow_row
 from .tables import number
-
-#: Days since 1970 in shadow's expiry field. 1 is long past, and 0 is ambiguous (shadow(5)).
-EXPIRED = "1"
 
 
 def plan_users(draft: Draft) -> None:
@@ -25,19 +22,15 @@ def plan_users(draft: Draft) -> None:
     owners = {entry.username: key for key, entry in draft.ledger.users.items()}
     uid_owners = {entry.uid: key for key, entry in draft.ledger.users.items()}
     for user in sorted(draft.roster.users, key=lambda item: item.username or ""):
+        username = user.username or user.label
         problem = user_problem(user, draft.options.allow_unicode_names)
-        if problem:
-            draft.reject("user", user.username or user.label, *problem, identity=user.id)
-            draft.left_alone.add(user.username or "")
-            entry = draft.ledger.users.get(user.id)
-            if entry:
-                draft.left_alone.add(entry.username)
-            continue
-        username = user.username
-        assert username is not None
+        if problem is None and username == draft.options.admin_group:
+            problem = ("username", "is the name of the admin group")
         protection = draft.protection(username)
-        if protection:
-            draft.reject("user", username, "username", protection, identity=user.id)
+        if problem is None and protection:
+            problem = ("username", protection)
+        if problem:
+            draft.reject("user", username, *problem, identity=user.id)
             draft.left_alone.add(username)
             continue
         _decide(draft, user, username, owners.get(username), uid_owners)
@@ -51,17 +44,11 @@ def _decide(draft: Draft, user: User, username: str, owner: Optional[str], uid_o
     if entry is not None and entry.username != username:
         failure = (
             f"was {entry.username!r} and is now {username!r} at the source. Accounts are not renamed: "
-            f"{entry.username!r} stays as it is until the source says {entry.username!r} again"
+            f"{entry.username!r} is only disabled if the source says so, until it says {entry.username!r} again"
         )
-        draft.left_alone.add(entry.username)
     elif row is not None:
-        uid = number(row[2])
-        if entry is not None and entry.uid != uid:
-            failure = f"has uid {row[2]} on this host, but was made with {entry.uid}: someone replaced it"
-        elif user.uid is not None and user.uid != uid:
-            failure = f"has uid {row[2]} on this host and {user.uid} in the roster; accounts are never renumbered"
-            if entry is None and owner is None and username not in draft.options.adopt:
-                failure = None  # not ours: reported as such below
+        ours = entry is not None or owner is not None or username in draft.options.adopt
+        failure = (_other_ids(user, entry, row) or _home_taken(draft, user, username, row)) if ours else None
         if failure is None and entry is None:
             if username in draft.options.adopt:
                 _adopt(draft, user, username, row, owner)
@@ -77,6 +64,8 @@ def _decide(draft: Draft, user: User, username: str, owner: Optional[str], uid_o
                 )  # fmt: skip
                 draft.left_alone.add(username)
                 return
+    elif draft.accounts.passwd.is_malformed(username):
+        failure = "has a line in this host's passwd file that is not well-formed; mend or remove it"
     elif user.uid is not None:
         holder = uid_owners.get(user.uid)
         if holder is not None and holder != user.id:
@@ -88,25 +77,56 @@ def _decide(draft: Draft, user: User, username: str, owner: Optional[str], uid_o
     if failure is not None:
         draft.fail("user", username, failure)
         draft.left_alone.add(username)
+        if user.enabled is False:
+            _disable_anyway(draft, user.id)
         return
     draft.active[username] = user
     _bring_in_line(draft, user, username)
 
 
+def _disable_anyway(draft: Draft, identity: str) -> None:
+    """A record that can't be applied still says that its person may not come in any more."""
+    entry = draft.ledger.users.get(identity)
+    row = draft.accounts.passwd.get(entry.username) if entry else None
+    if entry is None or row is None or number(row[2]) != entry.uid or draft.protection(entry.username):
+        return
+    draft.plan.departed.add(entry.username)
+    set_access(draft, identity, entry.username, enabled=False, password_hash=None)
+
+
+def _other_ids(user: User, entry: Optional[OwnedUser], row: List[str]) -> Optional[str]:
+    """Why an account with these ids is not the one that the roster means."""
+    if entry is not None and entry.uid != number(row[2]):
+        return f"has uid {row[2]} on this host, but was made with {entry.uid}: someone replaced it"
+    for kind, index, wanted in (("uid", 2, user.uid), ("gid", 3, user.gid)):
+        if wanted is not None and wanted != number(row[index]):
+            return f"has {kind} {row[index]} on this host and {wanted} in the roster; accounts are never renumbered"
+    return None
+
+
+def _home_taken(draft: Draft, user: User, username: str, row: List[str]) -> Optional[str]:
+    """Why an account can't move to the home that the roster names."""
+    if user.home is None or user.home == row[5]:
+        return None
+    problem = draft.home_places.problem(user.home, username)
+    draft.home_places.take(user.home, username)
+    return problem
+
+
 def _adopt(draft: Draft, user: User, username: str, row: List[str], owner: Optional[str]) -> None:
     if owner is not None:
         del draft.ledger.users[owner]
-    uid = number(row[2])
-    assert uid is not None
+    # An account without numbers would be protected.
     private = _has_private_group(draft, username, row[3])
-    draft.ledger.users[user.id] = OwnedUser(username, uid, number(row[3]) or 0, private, adopted=True)
+    entry = OwnedUser(username, number(row[2]) or 0, number(row[3]) or 0, private, adopted=True)
+    draft.ledger.users[user.id] = entry
     draft.actions[username] = "adopt"
     draft.fields.setdefault(username, {})
 
 
 def _has_private_group(draft: Draft, username: str, gid: str) -> bool:
     group = draft.accounts.group.get(username)
-    return group is not None and group[2] == gid
+    return group is not None and number(group[2]) == number(gid)
 
 
 def _create(draft: Draft, user: User, username: str) -> Optional[str]:
@@ -122,42 +142,24 @@ def _create(draft: Draft, user: User, username: str) -> Optional[str]:
     problem = home_problem(home)
     if problem:
         return f"its home {problem}"
-    private = False
-    if user.gid is not None and user.gid in ids.groups_of_gid:
-        gid: Optional[int] = user.gid
-        problem = _primary_group_problem(draft, user.gid)
-        if problem:
-            return problem
-    elif user.gid is None and not settings.private_groups:
-        gid = settings.primary_gid
-    else:
-        row = draft.accounts.group.get(username)
-        if row is not None and former is not None and former.private_group and number(row[2]) == former.gid:
-            # Left by a run that was cut off between the group file and passwd, or by userdel without its group.
-            ids.groups_of_gid.pop(former.gid)
-        elif row is not None:
-            return f"its private group can't be made: a group {username!r} exists"
-        problem = ids.gid_problem(user.gid) if user.gid is not None else None
-        if problem:
-            return f"its private group can't be made: {problem}"
-        if user.gid is not None:
-            gid = user.gid
-        elif row is not None and former is not None:
-            gid = former.gid
-        else:
-            gid = uid if ids.gid_is_free(uid) else ids.new_gid()
-        private = True
-    if gid is None:
-        return f"no gid is free between {settings.gid_min} and {settings.gid_max}"
+    problem = draft.home_places.problem(home, username)
+    if problem:
+        return f"its home can't be there: {problem}"
+    try:
+        gid, private = _primary_group(draft, user, username, uid)
+    except ValueError as refusal:
+        return str(refusal)
 
-    if private:
+    if private and username not in draft.accounts.group:
         add_group(draft, username, gid)
     ids.take(uid, username)
+    draft.home_places.take(home, username)
     shell = _shell(draft, user, username) or options.default_shell
     draft.accounts.passwd.put([username, "x", str(uid), str(gid), user.full_name or "", home, shell])
     # A line that an interrupted run or a careless hand left behind holds somebody's hash: it is replaced whole.
-    draft.accounts.shadow.put(_shadow_row(draft, username, settings.expire))
-    if settings.uid_min <= uid <= settings.uid_max and settings.sub_id_count > 0:
+    draft.accounts.shadow.drop_malformed(username)
+    draft.accounts.shadow.put(shadow_row(draft, username))
+    if settings.uid_min <= uid <= settings.uid_max:
         _add_sub_ids(draft, username)
     draft.ledger.users[user.id] = OwnedUser(username, uid, gid, private)
     draft.actions[username] = "create"
@@ -170,40 +172,61 @@ def _create(draft: Draft, user: User, username: str) -> Optional[str]:
     return None
 
 
-def _primary_group_problem(draft: Draft, gid: int) -> Optional[str]:
-    name = draft.ids.groups_of_gid[gid]
-    if any(group.name == name for group in draft.roster.groups) or name in draft.ledger.groups:
-        return None
-    return f"its primary gid {gid} is the group {name!r} of this host, which is not in the roster"
-
-
-def _shadow_row(draft: Draft, username: str, expire: str) -> List[str]:
-    settings = draft.settings
-    # Day 0 would force a new password at the first login; it only comes from a clock that was never set.
-    changed = str(draft.today) if draft.today > 0 else ""
-    return [
-        username, "*", changed, settings.pass_min_days, settings.pass_max_days, settings.pass_warn_age,
-        settings.inactive, expire, "",
-    ]  # fmt: skip
+def _primary_group(draft: Draft, user: User, username: str, uid: int) -> Tuple[int, bool]:
+    """(gid, whether it is the user's private group) of a new account. Raises ValueError with the reason against it."""
+    settings, ids = draft.settings, draft.ids
+    if user.gid is None and not settings.private_groups:
+        return settings.primary_gid, False
+    row = draft.accounts.group.get(username)
+    former = draft.ledger.users.get(user.id)
+    left = row is not None and former is not None and former.private_group and number(row[2]) == former.gid
+    if left and former is not None and user.gid in (None, former.gid):
+        # Left by a run that was cut off between the group file and passwd, or by userdel without its group.
+        return former.gid, True
+    if user.gid is not None:
+        name = ids.groups_of_gid.get(user.gid)
+        vanished = name != draft.options.admin_group and draft.ledger.groups.get(name or "") == user.gid
+        if name is not None and (name in draft.managed or vanished):
+            return user.gid, False
+        if name is not None:
+            # Primary groups are memberships too, and not of the admin group or of somebody's private group.
+            raise ValueError(
+                f"its primary gid {user.gid} is the group {name!r} of this host, which is not the roster's"
+            )
+        name = draft.refused_gids.get(user.gid)
+        if name is not None:
+            raise ValueError(f"its primary gid {user.gid} is meant for the group {name!r}, which can't be used")
+    if row is not None or draft.accounts.group.is_malformed(username):
+        raise ValueError(f"its private group can't be made: a group {username!r} exists")
+    gid = user.gid
+    problem = ids.gid_problem(gid) if gid is not None else None
+    if problem:
+        raise ValueError(f"its private group can't be made: {problem}")
+    if gid is None:
+        gid = uid if ids.gid_is_free(uid) else ids.new_gid()
+    if gid is None:
+        raise ValueError(f"no gid is free between {settings.gid_min} and {settings.gid_max}")
+    return gid, True
 
 
 def add_group(draft: Draft, name: str, gid: int) -> None:
     draft.accounts.group.put([name, "x", str(gid), ""])
     if draft.accounts.gshadow is not None:
+        draft.accounts.gshadow.drop_malformed(name)
         draft.accounts.gshadow.put([name, "!", "", ""])
     draft.ids.take_group(gid, name)
 
 
 def _add_sub_ids(draft: Draft, username: str) -> None:
     for kind in ("subuid", "subgid"):
-        table = getattr(draft.accounts, kind)
-        if table is None or username in table:
+        table, count = getattr(draft.accounts, kind), getattr(draft.settings, kind).count
+        if table is None or count == 0 or username in table:
             continue
         first = draft.ids.new_sub_range(kind)
         if first is None:
             draft.warn(f"/etc/{kind} has no free range left for {username}: its containers will not start")
         else:
-            table.put([username, str(first), str(draft.settings.sub_id_count)])
+            table.put([username, str(first), str(count)])
 
 
 def _shell(draft: Draft, user: User, username: str) -> Optional[str]:
@@ -220,22 +243,22 @@ def _bring_in_line(draft: Draft, user: User, username: str) -> None:
     """Make an owned account's lines say what the roster says, and note what differs."""
     created = username in draft.plan.created
     passwd = draft.accounts.passwd
-    row = passwd.get(username)
-    assert row is not None
+    row = passwd.row(username)
     if not created:
         shell = _shell(draft, user, username)
         for index, field, wanted in ((4, "full_name", user.full_name), (5, "home", user.home), (6, "shell", shell)):
             if wanted is not None and row[index] != wanted:
                 draft.note(username, field, row[index], wanted)
                 row[index] = wanted
-        row[1] = "x"
         passwd.put(row)
-    _set_access(draft, user.id, username, user.enabled, user.password_hash)
+    set_access(draft, user.id, username, user.enabled, user.password_hash)
     entry = draft.ledger.users[user.id]
     gshadow = draft.accounts.gshadow
     if entry.private_group and gshadow is not None and username not in gshadow:
+        gshadow.drop_malformed(username)
         gshadow.put([username, "!", "", ""])
-        draft.note(username, "gshadow", "missing", "present")
+        if not created:
+            draft.note(username, "gshadow", "missing", "present")
     if draft.options.create_homes:
         _expect_home(draft, username, row)
 
@@ -251,69 +274,17 @@ def _expect_home(draft: Draft, username: str, row: List[str]) -> None:
             draft.note(username, "home_directory", "missing", "present")
 
 
-def _set_access(
-    draft: Draft, identity: str, username: str, enabled: Optional[bool], password_hash: Optional[str], reason: str = "source"
-) -> None:  # fmt: skip
-    """Password, lock and expiry: the two halves of a disabled account are one thing here.
-
-    pam_unix's auth step only sees the lock, sshd with a key only the expiry (facts measured on Debian 12), so a
-    disabled account has both.
-    """
-    created = username in draft.plan.created
-    shadow = draft.accounts.shadow
-    row = shadow.get(username)
-    fresh = row is None
-    if row is None:
-        row = _shadow_row(draft, username, draft.settings.expire)
-    password, expire = row[1], row[7]
-    entry = draft.ledger.users[identity]
-    is_disabled = password.startswith("!") and expire == EXPIRED
-    is_enabled = not password.startswith("!") and expire != EXPIRED
-    if enabled is None:
-        back = entry.disabled is not None and entry.disabled.reason == "missing"
-        enabled = True if created or back else not is_disabled
-
-    bare = password.lstrip("!")
-    wanted_hash = password_hash if created or fresh or draft.options.update_password == "always" else None
-    new_bare = wanted_hash or bare or "*"
-    row[1] = new_bare if enabled else "!" + new_bare
-    if enabled:
-        if expire == EXPIRED:
-            row[7] = entry.disabled.expire if entry.disabled else ""
-        if entry.disabled:
-            draft.ledger.users[identity] = replace(entry, disabled=None)
-    else:
-        row[7] = EXPIRED
-        if entry.disabled is None or entry.disabled.reason != reason:
-            former = entry.disabled.expire if entry.disabled else expire if expire != EXPIRED else ""
-            draft.ledger.users[identity] = replace(entry, disabled=Disabled(reason, draft.today, former))
-    if new_bare != bare and wanted_hash:
-        if not created and draft.today > 0:
-            row[2] = str(draft.today)
-        draft.note_secret(username, "password_hash")
-    if new_bare == "*" and enabled:
-        draft.plan.outcome.pending.append(username)
-
-    if created:
-        draft.note(username, "enabled", None, enabled)
-    elif enabled and not is_enabled:
-        draft.note(username, "enabled", False, True)
-        draft.actions.setdefault(username, "enable")
-    elif not enabled and not is_disabled:
-        draft.note(username, "enabled", True, False)
-        draft.actions[username] = "disable"
-        draft.plan.disabled.append(username)
-    elif row != shadow.get(username) and not (new_bare != bare and wanted_hash):
-        draft.note(username, "shadow", "incomplete", "complete")
-    shadow.put(row)
-
-
 def plan_missing(draft: Draft) -> None:
-    """Owned accounts whose user left the roster."""
+    """Owned accounts whose user left the roster, or whose record can't be used."""
     ids, names = draft.present()
+    draft.left_alone |= {entry.name for entry in draft.roster.rejected if entry.kind == "user" and entry.name}
     for key, entry in sorted(draft.old_ledger.users.items(), key=lambda item: item[1].username):
         username = entry.username
-        if key in ids or key not in draft.ledger.users:
+        if key not in draft.ledger.users:
+            continue
+        if key in ids:
+            if username not in draft.active:
+                draft.left_alone.add(username)
             continue
         row = draft.accounts.passwd.get(username)
         if row is None:
@@ -333,4 +304,4 @@ def plan_missing(draft: Draft) -> None:
             draft.fail("user", username, f"left the roster, but has uid {row[2]} and was made with {entry.uid}")
             continue
         draft.plan.departed.add(username)
-        _set_access(draft, key, username, enabled=False, password_hash=None, reason="missing")
+        set_access(draft, key, username, enabled=False, password_hash=None, reason="missing")

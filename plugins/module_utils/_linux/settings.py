@@ -7,8 +7,20 @@
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import dataclass
 from typing import Dict, Optional
+
+_INTEGER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)")
+
+
+@dataclass(frozen=True)
+class SubordinateIds:
+    """Where new ranges of subordinate ids lie, and how many ids each has (0: users get none)."""
+
+    first: int = 100000
+    last: int = 600100000
+    count: int = 65536
 
 
 @dataclass(frozen=True)
@@ -19,9 +31,8 @@ class Settings:
     uid_max: int = 60000
     gid_min: int = 1000
     gid_max: int = 60000
-    sub_id_min: int = 100000
-    sub_id_max: int = 600100000
-    sub_id_count: int = 65536
+    subuid: SubordinateIds = SubordinateIds()
+    subgid: SubordinateIds = SubordinateIds()
     pass_max_days: str = "99999"
     pass_min_days: str = "0"
     pass_warn_age: str = "7"
@@ -40,7 +51,7 @@ def parse_login_defs(content: bytes) -> Dict[str, str]:
     """Name and value a line, separated by blanks; ``#`` begins a comment; quotes around the value go (shadow
     ``getdef.c``). The last line of a name counts."""
     values: Dict[str, str] = {}
-    for line in content.decode("utf-8", "replace").splitlines():
+    for line in content.decode("utf-8", "replace").split("\n"):
         parts = line.strip().split(None, 1)
         if len(parts) == 2 and not parts[0].startswith("#"):
             values[parts[0]] = parts[1].split("#", 1)[0].strip().strip('"')
@@ -50,7 +61,7 @@ def parse_login_defs(content: bytes) -> Dict[str, str]:
 def parse_useradd(content: bytes) -> Dict[str, str]:
     """``NAME=value`` lines of /etc/default/useradd."""
     values: Dict[str, str] = {}
-    for line in content.decode("utf-8", "replace").splitlines():
+    for line in content.decode("utf-8", "replace").split("\n"):
         name, separator, value = line.strip().partition("=")
         if separator and not name.startswith("#"):
             values[name.strip()] = value.strip().strip('"')
@@ -58,13 +69,17 @@ def parse_useradd(content: bytes) -> Dict[str, str]:
 
 
 def _integer(text: Optional[str]) -> Optional[int]:
-    if text is None:
+    """A number as C's strtol reads it with base 0: 022 is octal, 0x12 hexadecimal."""
+    found = _INTEGER.fullmatch(text or "")
+    if found is None or len(found.group(2)) > 20:
         return None
+    sign, digits = found.groups()
+    base = 16 if digits[:2] in ("0x", "0X") else 8 if digits[0] == "0" else 10
     try:
-        # C's base 0: 022 is octal, 0x12 hexadecimal.
-        return int(text, 8) if text.isdigit() and text.startswith("0") and text != "0" else int(text, 0)
+        value = int(digits, base)
     except ValueError:
         return None
+    return -value if sign == "-" else value
 
 
 def _days(text: Optional[str], default: str) -> str:
@@ -84,6 +99,14 @@ def read_settings(login_defs: Optional[bytes], useradd: Optional[bytes], gid_of:
         value = _integer(defs.get(name))
         return default if value is None or value < 0 else value
 
+    def subordinate(prefix: str) -> SubordinateIds:
+        span = SubordinateIds()
+        return SubordinateIds(
+            first=integer(prefix + "_MIN", span.first),
+            last=integer(prefix + "_MAX", span.last),
+            count=integer(prefix + "_COUNT", span.count),
+        )
+
     if "HOME_MODE" in defs:
         home_mode = integer("HOME_MODE", fallback.home_mode)
     elif "UMASK" in defs:
@@ -99,9 +122,8 @@ def read_settings(login_defs: Optional[bytes], useradd: Optional[bytes], gid_of:
         uid_max=integer("UID_MAX", fallback.uid_max),
         gid_min=integer("GID_MIN", fallback.gid_min),
         gid_max=integer("GID_MAX", fallback.gid_max),
-        sub_id_min=integer("SUB_UID_MIN", fallback.sub_id_min),
-        sub_id_max=integer("SUB_UID_MAX", fallback.sub_id_max),
-        sub_id_count=integer("SUB_UID_COUNT", fallback.sub_id_count),
+        subuid=subordinate("SUB_UID"),
+        subgid=subordinate("SUB_GID"),
         pass_max_days=_days(defs.get("PASS_MAX_DAYS"), fallback.pass_max_days),
         pass_min_days=_days(defs.get("PASS_MIN_DAYS"), fallback.pass_min_days),
         pass_warn_age=_days(defs.get("PASS_WARN_AGE"), fallback.pass_warn_age),
@@ -118,8 +140,9 @@ def read_settings(login_defs: Optional[bytes], useradd: Optional[bytes], gid_of:
 
 
 def _day(text: str) -> Optional[int]:
-    """A date YYYY-MM-DD as days since 1970."""
+    """A date YYYY-MM-DD as days since 1970; shadow has no words for earlier ones."""
     try:
-        return (datetime.date.fromisoformat(text) - datetime.date(1970, 1, 1)).days
+        day = (datetime.date.fromisoformat(text) - datetime.date(1970, 1, 1)).days
     except ValueError:
         return None
+    return day if day >= 0 else None

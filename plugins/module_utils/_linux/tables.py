@@ -10,11 +10,14 @@ not UTF-8 survive by the surrogateescape handler.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 #: Fields a line, by file name (passwd(5), group(5), shadow(5), gshadow(5), subuid(5)).
 WIDTHS = {"passwd": 7, "group": 4, "shadow": 9, "gshadow": 4, "subuid": 3, "subgid": 3}
+#: What the C library's strtoul takes for a number, of at most 32 bits, and the end of a line from another system.
+_LENIENT_NUMBER = re.compile(r"[ \t\v\f\r]*\+?([0-9]{1,10})\r?")
 
 
 class Table:
@@ -28,17 +31,23 @@ class Table:
         if self._lines[-1] == "":
             self._lines.pop()
         self._index: Dict[str, int] = {}
+        # Lines that are not a name's first well-formed one: further ones, and malformed ones by what looks like a name.
+        self._further: Dict[str, List[int]] = {}
+        self._malformed: Dict[str, List[int]] = {}
         self._end = len(self._lines)
         self._added: List[str] = []
         self._changed = False
         colons = width - 1
         for number, line in enumerate(self._lines):
-            if not line or line[0] in "#+- \t":
+            if not line or line[0] in "#+-":
                 if line and line[0] in "+-" and self._end == len(self._lines):
                     self._end = number
                 continue
-            if line.count(":") == colons:
-                self._index.setdefault(line[: line.index(":")], number)
+            name = line[: line.index(":")] if ":" in line else line
+            if line.count(":") != colons or name != name.lstrip():
+                self._malformed.setdefault(name.strip(), []).append(number)
+            elif self._index.setdefault(name, number) != number:
+                self._further.setdefault(name, []).append(number)
 
     def __contains__(self, name: str) -> bool:
         return name in self._index
@@ -56,29 +65,52 @@ class Table:
             return None
         return self._line(number).split(":")
 
+    def row(self, name: str) -> List[str]:
+        """As ``get``, for a name that is there."""
+        return self._line(self._index[name]).split(":")
+
     def rows(self) -> Iterator[List[str]]:
         for number in self._index.values():
             yield self._line(number).split(":")
 
     def every_row(self) -> Iterator[List[str]]:
-        """All well-formed lines, also further ones of a name: subuid and subgid give each its own meaning."""
+        """All lines with at least three fields, also malformed ones and further ones of a name: the C library reads
+        ``anna:x:1000:1000`` as an account, and subuid and subgid give each line its own meaning."""
         for line in [*self._lines, *self._added]:
-            if line and line[0] not in "#+- \t" and line.count(":") == self.width - 1:
-                yield line.split(":")
+            if line and line[0] not in "#+-":
+                row = line.lstrip().split(":")
+                if len(row) >= 3:
+                    yield row
+
+    def is_malformed(self, name: str) -> bool:
+        """Whether a line looks like this name's, but is not well-formed; the C library may read it all the same."""
+        return name in self._malformed
+
+    def drop_malformed(self, name: str) -> None:
+        for number in self._malformed.pop(name, ()):
+            self._lines[number] = None
+            self._changed = True
 
     def _line(self, number: int) -> str:
-        line = self._lines[number] if number >= 0 else self._added[-number - 1]
-        assert line is not None
-        return line
+        # The index never points at a line that was removed.
+        return (self._lines[number] if number >= 0 else self._added[-number - 1]) or ""
 
     def put(self, row: Sequence[str]) -> None:
         """Replace a name's line, or add one after all others but before the first NIS line."""
-        if len(row) != self.width or any(":" in value or "\n" in value for value in row):
-            raise ValueError(f"a row of {self.width} fields can't be made of what was given for {row[0]!r}")
         line = ":".join(row)
+        if (
+            len(row) != self.width
+            or line.count(":") != self.width - 1
+            or "\n" in line
+            or row[0] != row[0].strip()
+            or row[0][:1] in ("", "#", "+", "-")
+        ):
+            raise ValueError(f"a row of {self.width} fields can't be made of what was given for {row[0]!r}")
         number = self._index.get(row[0])
         if number is None:
-            self.append(row)
+            self._added.append(line)
+            self._index[row[0]] = -len(self._added)
+            self._changed = True
         elif line != self._line(number):
             if number >= 0:
                 self._lines[number] = line
@@ -86,18 +118,13 @@ class Table:
                 self._added[-number - 1] = line
             self._changed = True
 
-    def append(self, row: Sequence[str]) -> None:
-        """Add a line even when the name has one: subuid and subgid allow several."""
-        self._added.append(":".join(row))
-        self._index.setdefault(row[0], -len(self._added))
-        self._changed = True
-
     def remove(self, name: str) -> None:
-        number = self._index.pop(name)
-        if number >= 0:
-            self._lines[number] = None
-        else:
-            self._added[-number - 1] = ""
+        """Remove all well-formed lines of a name: a second one would come to life without the first."""
+        for number in (self._index.pop(name), *self._further.pop(name, ())):
+            if number >= 0:
+                self._lines[number] = None
+            else:
+                self._added[-number - 1] = ""
         self._changed = True
 
     @property
@@ -150,8 +177,9 @@ def members(row: Sequence[str]) -> List[str]:
 
 
 def number(text: str) -> Optional[int]:
-    """A uid or gid as it stands in a file, or None for what the C library would not take either."""
-    return int(text) if text.isascii() and text.isdigit() else None
+    """A uid or gid as the C library reads it, or None for what is no id."""
+    found = _LENIENT_NUMBER.fullmatch(text)
+    return int(found.group(1)) if found else None
 
 
 def inconsistencies(before: Accounts, after: Accounts, expected: Set[str], forbidden: Sequence[str]) -> List[str]:
@@ -169,20 +197,23 @@ def inconsistencies(before: Accounts, after: Accounts, expected: Set[str], forbi
             if old.get(name) != new.get(name):
                 problems.append(f"{label} would change the protected account {name}")
     old_double = _shared_ids(before.passwd)
-    for uid in _shared_ids(after.passwd) - old_double:
+    for uid in sorted(_shared_ids(after.passwd) - old_double):
         problems.append(f"uid {uid} would be shared")
     superusers = [row[0] for row in after.passwd.rows() if number(row[2]) == 0]
     if superusers != [row[0] for row in before.passwd.rows() if number(row[2]) == 0]:
         problems.append("the accounts with uid 0 would change")
-    for row in after.shadow.rows():
-        if row[1] == "" and (before.shadow.get(row[0]) or row)[1] != "":
-            problems.append(f"{row[0]} would have an empty password")
+    for old, new in ((before.passwd, after.passwd), (before.shadow, after.shadow)):
+        for row in new.rows():
+            if row[1] == "" and (old.get(row[0]) or ["", "new"])[1] != "":
+                problems.append(f"{row[0]} would have an empty password")
     return problems
 
 
-def _shared_ids(table: Table) -> Set[str]:
-    seen: Set[str] = set()
-    shared: Set[str] = set()
-    for row in table.rows():
-        (shared if row[2] in seen else seen).add(row[2])
+def _shared_ids(table: Table) -> Set[int]:
+    seen: Set[int] = set()
+    shared: Set[int] = set()
+    for row in table.every_row():
+        uid = number(row[2])
+        if uid is not None:
+            (shared if uid in seen else seen).add(uid)
     return shared

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, identity.roster contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whose home is where: no new home may be another account's, lie in it, or hold it."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, Optional
+
+from .._roster.posix import home_problem
+from .tables import Table, number
+
+
+class HomePlaces:
+    """The homes of a host's people. Whoever calls ``/home``, ``/srv`` or ``/nonexistent`` home has none."""
+
+    def __init__(self, passwd: Table, uid_min: int) -> None:
+        self._owners: Dict[str, str] = {}
+        self._above: Dict[str, str] = {}
+        for row in passwd.rows():
+            if (number(row[2]) or 0) >= uid_min:
+                self.take(row[5], row[0])
+
+    def take(self, path: str, username: str) -> None:
+        path = path.rstrip("/")
+        if path == "/nonexistent" or home_problem(path):
+            return
+        self._owners.setdefault(path, username)
+        for folder in _folders_above(path):
+            self._above.setdefault(folder, username)
+
+    def problem(self, path: str, username: str) -> Optional[str]:
+        """Why a user can't have this home."""
+        path = path.rstrip("/")
+        for place in (path, *_folders_above(path)):
+            owner = self._owners.get(place, username)
+            if owner != username:
+                return f"{path} is or lies in the home of {owner!r}"
+        holder = self._above.get(path, username)
+        if holder != username:
+            return f"{path} holds the home of {holder!r}"
+        return None
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while path.count("/") > 1:
+        path = path.rpartition("/")[0]
+        yield path
