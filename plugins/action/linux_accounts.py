@@ -37,14 +37,14 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         content, warnings = self._roster(arguments)
-        arguments["_roster_digest"] = document.digest(content)
-        arguments["_connected_user"] = self._connected_user()
+        told = {"roster_digest": document.digest(content), "connected_user": self._connected_user()}
+        arguments["_controller"] = told
         try:
             result: Dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
             if result.pop("_roster_needed", False):
                 content, filter_warnings = self._selected(content, arguments)
                 warnings += filter_warnings
-                arguments["_sent_digest"] = document.digest(content)
+                told["sent_digest"] = document.digest(content)
                 arguments["roster"] = self._send(content)
                 result = self._execute_module(module_args=arguments, task_vars=task_vars)
         finally:

@@ -107,6 +107,9 @@ options:
       - The system works with them, but C(pwck) of shadow 4.13 and later calls them invalid.
     type: bool
     default: false
+  _controller:
+    description: What the action plugin tells the module. It is filled in on the controller; a playbook must not set it.
+    type: dict
 seealso:
   - module: identity.roster.libre_workspace_info
   - module: ansible.builtin.user
@@ -290,10 +293,8 @@ def main() -> None:
             "home_base": {"type": "str", "default": "/home"},
             "create_homes": {"type": "bool", "default": True},
             "allow_unicode_names": {"type": "bool", "default": False},
-            # Set by the action plugin, which sends the roster as a file and users and groups never as parameters.
-            "_roster_digest": {"type": "str"},
-            "_sent_digest": {"type": "str"},
-            "_connected_user": {"type": "str"},
+            # The roster comes as a file, and users and groups never as parameters.
+            "_controller": {"type": "dict"},
         },
         supports_check_mode=True,
     )

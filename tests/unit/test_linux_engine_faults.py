@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.identity.roster.plugins.module_utils._errors import TargetError
+from ansible_collections.identity.roster.plugins.module_utils._linux import engine
+from ansible_collections.identity.roster.plugins.module_utils._linux.lock import password_lock
 from ansible_collections.identity.roster.plugins.module_utils._roster.model import Group
 
 from .linux_hosts import HASH, OTHER_HASH, roster, user
@@ -72,6 +75,24 @@ def test_a_program_that_takes_no_lock(target: Target, monkeypatch: pytest.Monkey
     if how != "removed" or name not in ("passwd", "group", "shadow"):
         target.run(WANTED)
         assert target.line("passwd", "anna")
+
+
+def test_what_changed_before_the_lock_was_ours_is_planned_anew(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """useradd was faster: its account has the uid that the first plan gave away."""
+    real = password_lock
+
+    @contextmanager
+    def after_useradd(*arguments: Any) -> Iterator[None]:
+        with real(*arguments):
+            for name, line in (("passwd", "fast:x:5000:5000::/home/fast:/bin/sh"), ("group", "fast:x:5000:")):
+                target.path(name).write_text(target.text(name) + line + "\n")
+            yield
+
+    monkeypatch.setattr(engine, "password_lock", after_useradd)
+    done = target.run(WANTED)
+    assert [failure.reason for failure in done.failed] == ["uid 5000 belongs to the account 'fast' of this host"]
+    assert done.summary()["created"] == 1 and target.line("passwd", "anna") is None
+    assert target.line("passwd", "fast") and target.line("passwd", "bert")
 
 
 def leftovers(target: Target) -> list[str]:

@@ -20,7 +20,6 @@ from ansible_collections.identity.roster.plugins.module_utils._roster.model impo
 from ansible_collections.identity.roster.plugins.module_utils._roster.posix import (
     CONTAINER_IDS,
     RESERVED_IDS,
-    RESERVED_NAMES,
     gecos_problem,
     group_problem,
     hash_problem,
@@ -30,7 +29,8 @@ from ansible_collections.identity.roster.plugins.module_utils._roster.posix impo
     path_problem,
     user_problem,
 )
-from ansible_collections.identity.roster.plugins.module_utils._roster.validation import folded
+from ansible_collections.identity.roster.plugins.module_utils._roster.reserved import RESERVED_NAMES
+from ansible_collections.identity.roster.plugins.module_utils._roster.text import folded
 from tests.tools.checkout import ROOT
 
 from .roster_strategies import anything

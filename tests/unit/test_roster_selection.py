@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.identity.roster.plugins.module_utils._roster.model import Rejected, Roster
 from ansible_collections.identity.roster.plugins.module_utils._roster.selection import select
-from ansible_collections.identity.roster.plugins.module_utils._roster.validation import build_from_records, folded
+from ansible_collections.identity.roster.plugins.module_utils._roster.text import folded
+from ansible_collections.identity.roster.plugins.module_utils._roster.validation import build_from_records
 
 from .roster_strategies import names, rosters
 

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 
 from ansible_collections.identity.roster.plugins.module_utils._roster.document import parse, serialise
 from ansible_collections.identity.roster.plugins.module_utils._roster.model import Group, Rejected, Roster, User
-from ansible_collections.identity.roster.plugins.module_utils._roster.text import shown
+from ansible_collections.identity.roster.plugins.module_utils._roster.text import folded, shown
 from ansible_collections.identity.roster.plugins.module_utils._roster.validation import (
     USER_FIELDS,
     build,
     build_from_records,
-    folded,
     read_user,
 )
 

@@ -63,7 +63,7 @@ def parse(content: Optional[bytes]) -> Optional[Applied]:
         applied = Applied(**document)
         applied.outcome()
         texts = [*applied.homes, *applied.pending, *applied.warnings]
-        sound = all(isinstance(text, str) for text in texts) and type(applied.unchanged) is int
+        sound = all(isinstance(text, str) for text in texts) and isinstance(applied.unchanged, int)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return applied if sound else None

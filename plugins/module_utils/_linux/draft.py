@@ -11,7 +11,7 @@ from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
 from .._outcome import CHANGED, Change, Failure, Outcome
 from .._roster.model import Rejected, Roster, User
-from .._roster.validation import folded
+from .._roster.text import folded
 from .home_places import HomePlaces
 from .ids import Ids
 from .ledger import Ledger

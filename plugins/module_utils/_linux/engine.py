@@ -98,10 +98,11 @@ class _Run:
         with self.state.locked(LOCK_WAIT):
             if new or self._is_news(plan.ledger, ledger_bytes):
                 with password_lock(self.files.descriptor, self.files.path, LOCK_WAIT):
-                    contents = self.files.read()
-                    ledger_bytes = self.state.read("ledger.json")
-                    plan = self._plan(contents, ledger_bytes, roster, settings)
-                    new = _new_contents(contents, plan)
+                    now = self.files.read(), self.state.read("ledger.json")
+                    if now != (contents, ledger_bytes):
+                        contents, ledger_bytes = now
+                        plan = self._plan(contents, ledger_bytes, roster, settings)
+                        new = _new_contents(contents, plan)
                     self._write(contents, ledger_bytes, plan, new)
                 self._announce(plan)
             self._make_homes(plan, settings)

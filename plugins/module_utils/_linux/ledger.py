@@ -95,7 +95,7 @@ def parse(content: bytes, path: str) -> Ledger:
             if not _is_sound(users[key]):
                 raise ValueError(f"the entry of {key!r} is not one")
         groups, memberships = document["groups"], document["memberships"]
-        if any(type(gid) is not int for gid in groups.values()) or not all(
+        if any(not isinstance(gid, int) or isinstance(gid, bool) for gid in groups.values()) or not all(
             isinstance(names, list) and all(isinstance(name, str) for name in names) for names in memberships.values()
         ):
             raise ValueError("its groups or memberships are not such")

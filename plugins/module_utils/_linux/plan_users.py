@@ -10,7 +10,7 @@ from typing import List, Optional, Tuple
 
 from .._roster.model import User
 from .._roster.posix import home_problem, user_problem
-from .._roster.validation import folded
+from .._roster.text import folded
 from .draft import Draft, Home
 from .ledger import OwnedUser
 from .plan_access import set_access, shadow_row

@@ -37,7 +37,7 @@ def run_module(module: AnsibleModule) -> None:
         _fail(module, str(error), error.outcome, refused=True)
         return
     except RosterError as error:
-        _fail(module, str(error), Outcome(roster_digest=params["_roster_digest"]))
+        _fail(module, str(error), Outcome(roster_digest=_told(params).get("roster_digest")))
         return
     for warning in outcome.warnings:
         module.warn(warning)
@@ -49,6 +49,11 @@ def run_module(module: AnsibleModule) -> None:
             **outcome.as_result(),
         )
     module.exit_json(**outcome.as_result())
+
+
+def _told(params: Dict[str, Any]) -> Dict[str, Any]:
+    """What the action plugin says: roster_digest, connected_user, and sent_digest once the roster was sent."""
+    return params["_controller"] or {}
 
 
 def _fail(module: AnsibleModule, message: str, outcome: Outcome, refused: bool = False) -> None:
@@ -63,6 +68,8 @@ def _fail(module: AnsibleModule, message: str, outcome: Outcome, refused: bool =
 
 
 def _request(params: Dict[str, Any], check_mode: bool) -> Request:
+    if params["_controller"] is None:
+        raise TargetError("linux_accounts ran without its action plugin, which reads the roster on the controller")
     root = os.path.abspath(params["root"])
     if not os.path.isdir(root):
         raise TargetError(f"root {params['root']} is not a directory")
@@ -74,7 +81,7 @@ def _request(params: Dict[str, Any], check_mode: bool) -> Request:
     if params["roster"] is not None:
         content = _take(params["roster"])
     options = _options(params, root)
-    shaping = {key: value for key, value in params.items() if key not in ("roster", "_roster_digest", "_sent_digest")}
+    shaping = {key: value for key, value in params.items() if key not in ("roster", "_controller")}
     shaping.update(rules=RULES, protected=options.protected, shell=options.default_shell, admins=options.admin_group)
     text = json.dumps(shaping, sort_keys=True, default=str)
     return Request(
@@ -82,8 +89,8 @@ def _request(params: Dict[str, Any], check_mode: bool) -> Request:
         state_directory=params["state_dir"],
         options=options,
         options_digest=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
-        roster_digest=params["_roster_digest"],
-        sent_digest=params["_sent_digest"],
+        roster_digest=_told(params)["roster_digest"],
+        sent_digest=_told(params).get("sent_digest"),
         roster=content,
         check_mode=check_mode,
     )
@@ -126,7 +133,7 @@ def _options(params: Dict[str, Any], root: str) -> Options:
 
 def _protected(params: Dict[str, Any]) -> Dict[str, str]:
     protected = dict.fromkeys(params["protected_users"], "is in protected_users")
-    for name in _connected(params["_connected_user"]):
+    for name in _connected(_told(params).get("connected_user")):
         protected[name] = "is the account that Ansible is connected as"
     protected["root"] = "is root"
     return protected

@@ -16,7 +16,8 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from .._errors import DocumentError
 from .model import Group, Rejected, Roster, User
-from .validation import GROUP_FIELDS, USER_FIELDS, build_from_records, text_problem
+from .text import text_problem
+from .validation import GROUP_FIELDS, USER_FIELDS, build_from_records
 
 FORMAT = "identity.roster/1"
 _KEYS = {"format", "source", "users", "groups", "rejected"}

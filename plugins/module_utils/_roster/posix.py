@@ -15,9 +15,8 @@ import unicodedata
 from typing import Optional, Tuple
 
 from .model import Group, User
-from .reserved import RESERVED_NAMES as RESERVED_NAMES
 from .reserved import is_reserved
-from .validation import folded, text_problem
+from .text import folded, text_problem
 
 #: utmp's ut_user and useradd both stop at 32 bytes.
 LONGEST_NAME = 32

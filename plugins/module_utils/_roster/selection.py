@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Iterable, List, Tuple
 
 from .model import Roster
-from .validation import folded
+from .text import folded
 
 
 def select(

@@ -14,11 +14,8 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, Hashable, Iterable, List, Mapping, Optional, Set, Tuple, TypeVar
 
 from .model import Avatar, Group, Rejected, Roster, User
-from .text import LONGEST_TEXT as LONGEST_TEXT
-from .text import folded as folded
-from .text import is_password_hash, type_name
+from .text import folded, is_password_hash, text_problem, type_name
 from .text import shown as shown_text
-from .text import text_problem as text_problem
 
 LARGEST_ID = 2**32 - 1
 _LINE_BREAK = re.compile("[\r\n]")
