@@ -97,13 +97,13 @@ def test_range_search(ranges: list[tuple[int, int]], wanted: int) -> None:
 )
 def test_new_uids_as_useradd(uids: dict[str, int | str], settings: Settings, expected: list[int | None]) -> None:
     found = ids(accounts(uids), settings)
-    assert [found.new_uid() for _ in expected] == expected
+    assert [found.new_uid() for _unused in expected] == expected
 
 
 def test_new_ids_keep_clear_of_what_is_wanted_elsewhere() -> None:
     settings = Settings(uid_min=1000, uid_max=1010, gid_min=1000, gid_max=1010)
     found = ids(accounts({"a": 1000}, {"g": 1002}), settings, {1001, 1005}, {1003})
-    gids = [found.new_gid() for _ in range(8)]
+    gids = [found.new_gid() for _unused in range(8)]
     assert gids == [1006, 1007, 1008, 1009, 1010, 1004, None, None]
     # 100 is everybody's primary group here, and no account's private gid may be taken twice.
     assert not found.gid_is_free(1006) and not found.gid_is_free(1003)
@@ -140,7 +140,7 @@ def test_new_subordinate_ranges(
 ) -> None:
     found = ids(accounts(taken, subuid=ranges, subgid=ranges), replace(Settings(), subuid=settings, subgid=settings))
     for kind in ("subuid", "subgid"):
-        assert [found.new_sub_range(kind) for _ in expected] == expected
+        assert [found.new_sub_range(kind) for _unused in expected] == expected
 
 
 def test_wanted_ids_are_not_in_new_ranges() -> None:
@@ -152,7 +152,7 @@ def test_uids_and_ranges_given_in_one_run_do_not_meet() -> None:
     span = SubordinateIds(first=1000, last=100000, count=50)
     found = ids(accounts(subuid=""), Settings(uid_min=1000, uid_max=100000, subuid=span))
     uids, spans = [], []
-    for _ in range(200):
+    for _unused in range(200):
         uid, first = found.new_uid(), found.new_sub_range("subuid")
         assert uid is not None and first is not None
         uids.append(uid)
@@ -167,7 +167,7 @@ def test_many_ids_take_linear_time(exhausted: bool) -> None:
     settings = Settings(uid_max=21500 if exhausted else 60000, gid_max=21500 if exhausted else 60000)
     started = time.process_time()
     found = ids(held, settings)
-    for _ in range(10000):
+    for _unused in range(10000):
         found.new_uid()
         found.new_gid()
         found.new_sub_range("subuid")

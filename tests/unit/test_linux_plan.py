@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.identity.roster.plugins.module_utils._linux.ledger import Disabled, Ledger, OwnedUser
-from ansible_collections.identity.roster.plugins.module_utils._roster.model import Group, Rejected
+from ansible_collections.identity.roster.plugins.module_utils._roster.model import Group, Rejected, Roster
 
 from .linux_hosts import (
     HASH,
@@ -24,6 +26,8 @@ from .linux_hosts import (
     roster,
     user,
 )
+
+CAPTURES = Path(__file__).parents[1] / "fixtures/libre-workspace"
 
 
 def test_an_empty_roster_on_an_untouched_host() -> None:
@@ -193,6 +197,38 @@ def test_a_recreated_person_does_not_get_the_account() -> None:
     )
     assert changes(plan) == {"user anna": "adopt"} and world.field("shadow", "anna", 1) == OTHER_HASH
     assert set(world.ledger.users) == {"new", "id-bert"}
+
+
+def portal(capture: str) -> Roster:
+    records = json.loads((CAPTURES / f"{capture}.json").read_text())
+    return roster(
+        *(
+            user(
+                record["username"],
+                id=record["guid"],
+                uid=int(record["uidNumber"] or 0) or None,
+                full_name=record["display_name"],
+                password_hash=record["yescrypt_hash"],
+                enabled=record["enabled"],
+                admin=record["admin"],
+            )
+            for record in records
+        )
+    )
+
+
+def test_a_portal_that_recreated_a_person_and_names_people_in_shell() -> None:
+    world = World()
+    world.run(portal("04_distinct_ids_admin_uid"))
+    line = world.line("passwd", "ohnename")
+    wanted = portal("08_display_name_with_shell_text")
+    plan = world.run(wanted)
+    assert set(failures(plan)) == {"ohnename"} and changes(plan)["user ohnename"] == "disable"
+    assert world.line("passwd", "ohnename") == line, "the new person did not get the account of the former one"
+    assert world.field("shadow", "ohnename", 7) == "1"
+    names = {record.username: record.full_name for record in wanted.users}
+    for name in ("chef", "max.muster-mann", "obrien"):
+        assert world.field("passwd", name, 4) == names[name]
 
 
 def test_an_account_that_somebody_removed_comes_back_with_its_ids() -> None:

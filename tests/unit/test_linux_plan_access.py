@@ -146,6 +146,17 @@ def test_missing_users(missing_users: str) -> None:
     assert bool(plan.outcome.changes) == (missing_users == "disable")
 
 
+def test_nobody_is_missing_while_a_record_may_be_anybody() -> None:
+    """A rejected record counts as present; one without id and name might be the person who seems to be gone."""
+    world = settled()
+    nameless = Rejected("user", "record", "is a text, not a mapping", record="user 3")
+    plan = world.run(roster(rejected=[nameless]))
+    assert plan.outcome.changes == []
+    assert any("user 3" in warning for warning in plan.outcome.warnings)
+    named = Rejected("user", "uid", "is shared", id="somebody else")
+    assert changes(world.run(roster(rejected=[named]))) == {"user anna": "disable", "user bert": "disable"}
+
+
 def test_missing_accounts_that_are_protected_stay() -> None:
     world = settled().with_options(protected={"root": "is root", "anna": "is in protected_users"})
     plan = world.run(roster(user("bert", uid=5001)))

@@ -278,7 +278,7 @@ def test_ids(number: int, accepted: bool) -> None:
 def test_the_reserved_ranges_are_in_order_and_apart() -> None:
     ranges = [(first, last) for first, last, _whose in RESERVED_IDS]
     assert all(first <= last for first, last in ranges)
-    assert all(last < first for (_, last), (first, _) in pairwise(ranges))
+    assert all(last < first for (_unused, last), (first, _unused) in pairwise(ranges))
     assert id_problem(64055) == "is 64055, reserved for systemd's dynamic users"
     # A directory that numbers people there exists already; nobody new is put there.
     assert id_problem(CONTAINER_IDS[0]) is None

@@ -298,7 +298,7 @@ def canary_records() -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "record", [record for _id, record in canary_records()], ids=[name for name, _ in canary_records()]
+    "record", [record for _id, record in canary_records()], ids=[name for name, _unused in canary_records()]
 )
 def test_a_rejected_record_shows_no_hash(record: Any) -> None:
     roster = made(record)

@@ -277,6 +277,7 @@ def _expect_home(draft: Draft, username: str, row: List[str]) -> None:
 def plan_missing(draft: Draft) -> None:
     """Owned accounts whose user left the roster, or whose record can't be used."""
     ids, names = draft.present()
+    unknown = [entry for entry in draft.roster.rejected if entry.kind == "user" and not (entry.id or entry.name)]
     draft.left_alone |= {entry.name for entry in draft.roster.rejected if entry.kind == "user" and entry.name}
     for key, entry in sorted(draft.old_ledger.users.items(), key=lambda item: item[1].username):
         username = entry.username
@@ -295,6 +296,12 @@ def plan_missing(draft: Draft) -> None:
             continue
         draft.left_alone.add(username)
         if folded(username) in names or draft.options.missing_users == "ignore":
+            continue
+        if unknown:
+            draft.warn(
+                f"{username} left the roster and stays as it is: {unknown[0].record} of the source has neither id nor "
+                "name, so it may be anybody. Mend that record"
+            )
             continue
         protection = draft.protection(username)
         if protection:
