@@ -112,6 +112,27 @@ options:
     type: list
     elements: str
     default: []
+  limits:
+    description:
+      - What a run may change at most. A plan beyond it is refused as a whole, before the first write and in check
+        mode too, and names who is concerned.
+      - A mapping of a class to C(count) and C(percent); the larger of the two is allowed. What is left out keeps its
+        default.
+      - C(disables), accounts disabled, of those owned (3, 5 %).
+      - C(removals), accounts removed, of those owned (1, 1 %).
+      - C(leavers), owned accounts whose user is newly gone from the roster (3, 20 %).
+      - C(admin_changes), users whose admin rights are given or taken (3, 0 %). Free in the first run.
+      - C(member_removals), memberships taken away, of those in groups that the roster decides about (3, 20 %).
+      - A count of 0 with a percentage of 0 refuses every change of its class.
+    type: dict
+    default: {}
+  approve:
+    description:
+      - Digests of plans that may exceed the limits, as RV(plan_digest) of the refused run shows them.
+      - Good for exactly that plan. When the source or the target changes meanwhile, the plan is another.
+    type: list
+    elements: str
+    default: []
   protected_users:
     description:
       - User names that are never changed, whatever the roster says.

@@ -2,17 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a plan may not exceed without being looked at first. Pure: counts in, refusals out."""
+"""What a plan may not exceed without being looked at first. Pure: counts in, refusals out; the same for every target."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 
 @dataclass(frozen=True)
 class Limit:
-    """At most ``count`` or ``percent`` of the base, whichever allows more."""
+    """At most ``count``, or ``percent`` of what there is, whichever allows more."""
 
     count: int
     percent: float
@@ -21,19 +21,68 @@ class Limit:
         return max(self.count, int(base * self.percent / 100))
 
 
-#: Disables per run, of the accounts that the ledger owns.
-DISABLES = Limit(count=3, percent=5)
+@dataclass(frozen=True)
+class Found:
+    """What a plan does of one class: to whom, and out of how many."""
+
+    names: Sequence[str]
+    base: int
 
 
-def refusal(what: str, names: Sequence[str], base: int, limit: Limit) -> Optional[str]:
-    """Why this many are too many, naming them, or None."""
-    allowed = limit.allowed(base)
-    if len(names) <= allowed:
-        return None
-    ordered: List[str] = sorted(names)
-    shown = ", ".join(ordered[:20]) + (f" and {len(ordered) - 20} more" if len(ordered) > 20 else "")
-    return (
-        f"this roster would {what} {len(ordered)} of {base} owned accounts, and at most {allowed} "
-        f"(the larger of {limit.count} and {limit.percent:g} %) are allowed in one run: {shown}. "
-        f"Nothing was written. If the source is right, do it in steps"
-    )
+#: Class to its limit, as long as the site sets no other.
+DEFAULTS: Dict[str, Limit] = {
+    "disables": Limit(3, 5),
+    "removals": Limit(1, 1),
+    "leavers": Limit(3, 20),
+    "admin_changes": Limit(3, 0),
+    "member_removals": Limit(3, 20),
+}
+#: Class to what it is called in a refusal: "would ... 5 of 60 ...".
+_WORDS: Dict[str, str] = {
+    "disables": "disable {found} of {base} owned accounts",
+    "removals": "remove {found} of {base} owned accounts",
+    "leavers": "find {found} of {base} owned accounts' users gone from the roster",
+    "admin_changes": "change the admin rights of {found} of {base} accounts",
+    "member_removals": "take {found} of {base} memberships away",
+}
+
+
+def read_limits(given: Mapping[str, Any]) -> Dict[str, Limit]:
+    """The defaults with a site's own numbers in them: class to a mapping of count and percent, either or both.
+
+    Raises ValueError with what is wrong.
+    """
+    limits = dict(DEFAULTS)
+    for name, numbers in given.items():
+        if name not in limits:
+            raise ValueError(f"has no class {name!r}; the classes are {', '.join(DEFAULTS)}")
+        if not isinstance(numbers, Mapping) or not set(numbers) <= {"count", "percent"}:
+            raise ValueError(f"of {name} is not a mapping of count and percent")
+        values = {"count": limits[name].count, "percent": limits[name].percent}
+        for key, number in numbers.items():
+            try:
+                value = float(number)
+            except (TypeError, ValueError):
+                raise ValueError(f"of {name}: {key} is not a number") from None
+            if isinstance(number, bool) or not 0 <= value <= (100 if key == "percent" else 1e9):
+                raise ValueError(f"of {name}: {key} is {number}, which is out of range")
+            values[key] = value
+        limits[name] = Limit(int(values["count"]), values["percent"])
+    return limits
+
+
+def refusals(found: Mapping[str, Found], limits: Mapping[str, Limit]) -> List[str]:
+    """For each class that is over its limit, a sentence that names who; empty when all are within."""
+    sentences = []
+    for name, limit in limits.items():
+        of_class = found.get(name)
+        if of_class is None or len(of_class.names) <= limit.allowed(of_class.base):
+            continue
+        ordered = sorted(of_class.names)
+        shown = ", ".join(ordered[:20]) + (f" and {len(ordered) - 20} more" if len(ordered) > 20 else "")
+        what = _WORDS[name].format(found=len(ordered), base=of_class.base)
+        sentences.append(
+            f"it would {what}, and the limit {name} allows {limit.allowed(of_class.base)} "
+            f"(the larger of {limit.count} and {limit.percent:g} %): {shown}"
+        )
+    return sentences

@@ -21,7 +21,7 @@ description:
   - When nothing changed since the last run, the host is sent a digest instead of the roster.
   - A disabled account is locked B(and) expired, since a locked account alone still accepts SSH keys. Admin rights are
     dropped with it. Its password hash is kept and put back when it is enabled again.
-  - A roster that would disable more than 3 accounts and more than 5 % of the owned ones is refused as a whole.
+  - A plan that goes too far is refused as a whole, also in check mode, and says who is concerned; see O(limits).
 notes:
   - Run it with C(become), unless O(root) is a directory of your own.
   - A record that can't be applied does not stop the others. The task fails at its end, and RV(failures) says why.
@@ -209,7 +209,7 @@ pending:
   elements: str
   sample: [neu]
 refused:
-  description: The changes of a plan that exceeds its limits. Nothing of it was done.
+  description: The changes of a plan that exceeds its O(limits). Nothing of it was done; RV(plan_digest) is its digest.
   returned: when the plan was refused
   type: list
   elements: dict
@@ -278,6 +278,8 @@ def main() -> None:
             "exclude_groups": {"type": "list", "elements": "str", "default": []},
             "exclude_users": {"type": "list", "elements": "str", "default": []},
             "protected_users": {"type": "list", "elements": "str", "default": []},
+            "limits": {"type": "dict", "default": {}},
+            "approve": {"type": "list", "elements": "str", "default": []},
             "root": {"type": "path", "default": "/"},
             "state_dir": {"type": "str", "default": "/var/lib/identity-roster"},
             "admin_group": {"type": "str"},

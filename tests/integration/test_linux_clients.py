@@ -215,4 +215,16 @@ def test_a_roster_that_would_disable_too_many_is_refused(fleet2: Fleet, tmp_path
                 assert all(name in result["msg"] for name in gone), result["msg"]
                 assert result["changes"] == []
                 assert not result["changed"]
+                assert {change["name"] for change in result["refused"]} >= set(gone)
             assert sync.fingerprints() == before
+
+        digests = {result["plan_digest"] for result in refused.of(TARGET).values()}
+        sync.variables = {"linux_client_approve": sorted(digests)}
+        portal.change("neu", enabled=False)
+        assert sync.run().returncode != 0, "another plan than the approved one"
+        assert sync.fingerprints() == before
+        portal.change("neu", enabled=True)
+        done = sync.prove()
+        for host in fleet2.hosts:
+            assert done.of(TARGET)[host.name]["summary"]["disabled"] == len(gone)
+            assert all(expiry_of(host, name) == "Jan 02, 1970" for name in gone)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.identity.roster.plugins.module_utils._limits import DEFAULTS
 from ansible_collections.identity.roster.plugins.module_utils._linux import engine
 from ansible_collections.identity.roster.plugins.module_utils._linux.draft import Options
 from ansible_collections.identity.roster.plugins.module_utils._outcome import Outcome
@@ -73,6 +74,7 @@ class Target:
             "sent_digest": digest,
             "roster": content,
             "check_mode": check,
+            "limits": DEFAULTS,
         }
         return engine.Request(**{**values, **changes})
 

@@ -194,6 +194,26 @@ def test_limits(target: Target, owned: int, gone: int, refused: bool, how: str) 
     assert stamps(target.root) == before
 
 
+def test_approval_is_for_one_plan_only(target: Target) -> None:
+    target.run(roster(*many(20)))
+    with pytest.raises(LimitError) as caught:
+        target.run(roster(*list(many(20))[6:]), check=True)
+    digest = caught.value.outcome.plan_digest()
+    assert f"approve={digest}" in str(caught.value)
+    with pytest.raises(LimitError):
+        target.run(roster(*list(many(20))[7:]), approved=frozenset({digest}))
+    assert target.run(roster(*list(many(20))[6:]), approved=frozenset({digest})).summary()["disabled"] == 6
+
+
+def test_too_many_admins_and_members(target: Target) -> None:
+    people = [replace(record, groups=("team",)) for record in many(20)]
+    target.run(roster(*[replace(record, admin=True) for record in people]))
+    with pytest.raises(LimitError, match="admin rights of 20 of 20 accounts"):
+        target.run(roster(*[replace(record, admin=False) for record in people]))
+    with pytest.raises(LimitError, match="take 20 of 20 memberships away"):
+        target.run(roster(*[replace(record, groups=(), admin=True) for record in people]))
+
+
 def test_an_empty_roster_disables_nobody(target: Target) -> None:
     target.run(roster(*many(20)))
     with pytest.raises(LimitError, match="disable 20 of 20 owned"):

@@ -32,7 +32,7 @@ content = document.serialise(roster)
 digest = document.digest(content)
 options = draft.Options(admin_group="sudo", default_shell="/bin/sh", create_homes=False)
 for check in (True, False, False):
-    outcome = engine.run(engine.Request(sys.argv[1], "/state", options, "o", digest, digest, content, check))
+    outcome = engine.run(engine.Request(sys.argv[1], "/state", options, "o", digest, digest, content, check, {}))
     print(outcome.summary()["created"], outcome.summary()["unchanged"], len(outcome.rejected))
 """
 

@@ -6,11 +6,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from ansible_collections.identity.roster.plugins.module_utils._limits import DISABLES, Limit, refusal
+from ansible_collections.identity.roster.plugins.module_utils._limits import (
+    DEFAULTS,
+    Found,
+    Limit,
+    read_limits,
+    refusals,
+)
 from ansible_collections.identity.roster.plugins.module_utils._outcome import (
     CHANGED,
     SUMMARY,
@@ -139,12 +146,51 @@ def test_odd_values_have_a_digest_and_a_diff(value: Any) -> None:
 )
 def test_limits(count: int, base: int, refused: bool) -> None:
     names = [f"u{number}" for number in range(count)]
-    words = refusal("disable", names, base, DISABLES)
-    assert (words is not None) == refused
+    words = refusals({"disables": Found(names, base)}, DEFAULTS)
+    assert bool(words) == refused
     if words:
-        assert all(name in words for name in names) and f"{count} of {base}" in words and "Nothing was written" in words
+        assert all(name in words[0] for name in names) and f"disable {count} of {base} owned" in words[0]
 
 
 def test_a_long_list_is_cut() -> None:
-    words = refusal("remove", [f"u{number:03d}" for number in range(50)], 50, Limit(1, 0.5)) or ""
+    found = Found([f"u{number:03d}" for number in range(50)], 50)
+    words = refusals({"removals": found}, {"removals": Limit(1, 0.5)})[0]
     assert "u019 and 30 more" in words and "u020" not in words and "0.5 %" in words
+
+
+def test_each_class_has_its_own_limit() -> None:
+    five = Found(["a", "b", "c", "d", "e"], 25)
+    words = refusals(dict.fromkeys(DEFAULTS, five), DEFAULTS)
+    assert [sentence.split(",")[0] for sentence in words] == [
+        "it would disable 5 of 25 owned accounts",
+        "it would remove 5 of 25 owned accounts",
+        "it would change the admin rights of 5 of 25 accounts",
+    ]
+    assert refusals({}, DEFAULTS) == []
+    assert refusals({"disables": Found(["a"], 1000)}, {"disables": Limit(0, 0)}) != []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, Limit(3, 5)),
+        ({"disables": {"count": 10}}, Limit(10, 5)),
+        ({"disables": {"percent": 0.5}}, Limit(3, 0.5)),
+        ({"disables": {"count": "0", "percent": "0"}}, Limit(0, 0)),
+        ({"removals": {"count": 9}}, Limit(3, 5)),
+        ({"disable": {"count": 1}}, "has no class 'disable'"),
+        ({"disables": 4}, "of disables is not a mapping"),
+        ({"disables": {"counts": 4}}, "of disables is not a mapping"),
+        ({"disables": {"count": "many"}}, "of disables: count is not a number"),
+        ({"disables": {"count": True}}, "of disables: count is True"),
+        ({"disables": {"count": -1}}, "of disables: count is -1"),
+        ({"disables": {"percent": 101}}, "of disables: percent is 101"),
+        ({"disables": {"percent": "nan"}}, "of disables: percent is nan"),
+    ],
+)
+def test_a_sites_own_limits(given: dict[str, Any], expected: Limit | str) -> None:
+    if isinstance(expected, Limit):
+        assert read_limits(given)["disables"] == expected
+        return
+    with pytest.raises(ValueError, match="^" + re.escape(expected)):
+        read_limits(given)

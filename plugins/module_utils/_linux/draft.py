@@ -65,9 +65,14 @@ class Plan:
     homes: List[Home] = field(default_factory=list)
     #: homes that the ledger's enabled users should have: what a later run looks at before it believes nothing changed
     expected_homes: List[str] = field(default_factory=list)
-    #: names of owned accounts that this plan disables, and how many are owned at all: what the limits look at
+    #: names of owned accounts that this plan disables, those of them whose user left the roster just now, and
+    #: memberships ("user in group") that it takes away: what the limits look at
     disabled: List[str] = field(default_factory=list)
+    leavers: List[str] = field(default_factory=list)
+    lost_memberships: List[str] = field(default_factory=list)
+    #: how many accounts are owned, and how many memberships the managed groups have, before this plan
     owned: int = 0
+    memberships: int = 0
     #: users of the roster that have an account of ours
     active: int = 0
     created: Set[str] = field(default_factory=set)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import Dict, List, Optional
+from typing import Dict, FrozenSet, List, Mapping, Optional
 
 from .._errors import LimitError, TargetError
-from .._limits import DISABLES, refusal
+from .._limits import Found, Limit, refusals
 from .._outcome import Change, Failure, Outcome
 from .._roster import document
 from .._roster.model import Roster
@@ -47,6 +47,9 @@ class Request:
     sent_digest: Optional[str]
     roster: Optional[bytes]
     check_mode: bool
+    limits: Mapping[str, Limit]
+    #: digests of plans that may exceed the limits
+    approved: FrozenSet[str] = frozenset()
 
 
 class RosterNeeded(Exception):
@@ -140,11 +143,32 @@ class _Run:
         today = int(time.time() // 86400)
         plan = make_plan(Accounts.parse(contents), ledger, roster, self.request.options, settings, self.host, today)
         plan.outcome.roster_digest = self.request.roster_digest
-        refused = refusal("disable", plan.disabled, plan.owned, DISABLES)
-        if refused:
-            raise LimitError(refused, plan.outcome)
+        self._limit(plan, first_run=not ledger.users)
         self._check(contents, plan)
         return plan
+
+    def _limit(self, plan: Plan, first_run: bool) -> None:
+        """Refuse a plan that is over a limit, unless exactly this plan was approved."""
+        digest = plan.outcome.plan_digest()
+        if digest in self.request.approved:
+            return
+        changes = plan.outcome.changes
+        admins = [change.name for change in changes if change.kind == "user" and "admin" in change.fields]
+        sentences = refusals(
+            {
+                "disables": Found(plan.disabled, plan.owned),
+                "leavers": Found(plan.leavers, plan.owned),
+                "admin_changes": Found([] if first_run else admins, plan.owned),
+                "member_removals": Found(plan.lost_memberships, plan.memberships),
+            },
+            self.request.limits,
+        )
+        if sentences:
+            raise LimitError(
+                f"This plan goes too far: {'; '.join(sentences)}. Nothing was written. If the source is right, "
+                f"approve={digest} lets exactly this plan through",
+                plan.outcome,
+            )
 
     def _check(self, contents: Contents, plan: Plan) -> None:
         before = Accounts.parse(contents)

@@ -161,6 +161,8 @@ def _set_members(draft: Draft, name: str, wanted: Set[str], silent: Set[str]) ->
     joining = sorted(username for username in wanted.difference(current) if _primary_gid(draft, username) != gid)
     kept = [username for username in current if stays(username)]
     leaving = set(current) - set(kept)
+    draft.plan.memberships += len(current)
+    draft.plan.lost_memberships += [f"{username} in {name}" for username in leaving]
     final = kept + joining
     if joining or leaving:
         row[3] = ",".join(final)

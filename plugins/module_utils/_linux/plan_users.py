@@ -311,4 +311,6 @@ def plan_missing(draft: Draft) -> None:
             draft.fail("user", username, f"left the roster, but has uid {row[2]} and was made with {entry.uid}")
             continue
         draft.plan.departed.add(username)
+        if entry.disabled is None or entry.disabled.reason != "missing":
+            draft.plan.leavers.append(username)
         set_access(draft, key, username, enabled=False, password_hash=None, reason="missing")

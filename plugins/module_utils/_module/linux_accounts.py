@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from .._errors import LimitError, RosterError, TargetError
+from .._limits import read_limits
 from .._linux.draft import Options
 from .._linux.engine import Request, RosterNeeded, run
 from .._linux.host import default_admin_group
@@ -80,6 +81,10 @@ def _request(params: Dict[str, Any], check_mode: bool) -> Request:
     content = None
     if params["roster"] is not None:
         content = _take(params["roster"])
+    try:
+        limits = read_limits(params["limits"])
+    except ValueError as problem:
+        raise TargetError(f"limits {problem}") from None
     options = _options(params, root)
     shaping = {key: value for key, value in params.items() if key not in ("roster", "_controller")}
     shaping.update(rules=RULES, protected=options.protected, shell=options.default_shell, admins=options.admin_group)
@@ -93,6 +98,8 @@ def _request(params: Dict[str, Any], check_mode: bool) -> Request:
         sent_digest=_told(params).get("sent_digest"),
         roster=content,
         check_mode=check_mode,
+        limits=limits,
+        approved=frozenset(params["approve"]),
     )
 
 
