@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.identity.roster.plugins.module_utils._linux import ledger as ledgers
@@ -118,13 +119,13 @@ def roster(*users: User, groups: Iterable[Group] = (), rejected: Iterable[Reject
 class World:
     """One host from run to run."""
 
-    contents: dict[str, bytes | None] = field(
+    contents: dict[str, bytes | None] = dataclasses.field(
         default_factory=lambda: {name: text.encode() for name, text in FILES.items()}
     )
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = dataclasses.field(default_factory=Ledger)
     options: Options = OPTIONS
     settings: Settings = SETTINGS
-    host: FakeHost = field(default_factory=FakeHost)
+    host: FakeHost = dataclasses.field(default_factory=FakeHost)
     today: int = TODAY
 
     def with_options(self, **changes: Any) -> World:
