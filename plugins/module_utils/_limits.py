@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a plan may not exceed without being looked at first. Pure: counts in, refusals out; the same for every target."""
+"""What a plan may not exceed without being looked at first: counts in, refusals out, the same for every target."""
 
 from __future__ import annotations
 
