@@ -73,7 +73,9 @@ def test(arguments: Sequence[str]) -> int:
         say(f"LINT FAILED: {', '.join(failed)} (see above). The tests run all the same")
     _wait_for(images)
     environment = {**_environment(), "DEV_LINT_FAILED": ", ".join(failed)}
-    tested = subprocess.run([_program("python"), "-m", "pytest"], env=environment, check=False)
+    # A file stays with one worker, so its fleet is started once.
+    command = [_program("python"), "-m", "pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
+    tested = subprocess.run(command, env=environment, check=False)
     return tested.returncode or (1 if failed else 0)
 
 
