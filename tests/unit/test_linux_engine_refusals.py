@@ -216,7 +216,7 @@ def test_another_run_of_ours(target: Target, hold: Hold) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"%d\0" % os.getpid(), "held by process"),
+        pytest.param(b"%d\0" % os.getpid(), "held by process", id="this process"),
         (b"1", "held by process 1"),
         (b"99999999999999999999", "held by process"),
         (b"", "names no process"),
