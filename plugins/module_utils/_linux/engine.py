@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import Dict, FrozenSet, List, Mapping, Optional
+from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from .._errors import LimitError, TargetError
 from .._limits import Found, Limit, refusals
@@ -93,8 +93,7 @@ class _Run:
         roster = document.parse(self.request.roster)
 
         settings = _settings(contents, host_files)
-        plan = self._plan(contents, ledger_bytes, roster, settings)
-        new = _new_contents(contents, plan)
+        plan, new = self._plan(contents, ledger_bytes, roster, settings)
         self.files.preflight(new)
         if self.request.check_mode:
             return plan.outcome
@@ -104,8 +103,7 @@ class _Run:
                     now = self.files.read(), self.state.read("ledger.json")
                     if now != (contents, ledger_bytes):
                         contents, ledger_bytes = now
-                        plan = self._plan(contents, ledger_bytes, roster, settings)
-                        new = _new_contents(contents, plan)
+                        plan, new = self._plan(contents, ledger_bytes, roster, settings)
                     self._write(contents, ledger_bytes, plan, new)
                 self._announce(plan)
             self._make_homes(plan, settings)
@@ -136,7 +134,10 @@ class _Run:
         content = self.files.read_optional("login.defs")
         return self.files.read_optional("../usr/etc/login.defs") if content is None else content
 
-    def _plan(self, contents: Contents, ledger_bytes: Optional[bytes], roster: Roster, settings: Settings) -> Plan:
+    def _plan(
+        self, contents: Contents, ledger_bytes: Optional[bytes], roster: Roster, settings: Settings
+    ) -> Tuple[Plan, Dict[str, bytes]]:
+        """The plan, within its limits, and the account files that it changes, looked at once more."""
         ledger = Ledger()
         if ledger_bytes is not None:
             ledger = ledger_state.parse(ledger_bytes, os.path.join(self.state.path, "ledger.json"))
@@ -144,8 +145,10 @@ class _Run:
         plan = make_plan(Accounts.parse(contents), ledger, roster, self.request.options, settings, self.host, today)
         plan.outcome.roster_digest = self.request.roster_digest
         self._limit(plan, first_run=not ledger.users)
-        self._check(contents, plan)
-        return plan
+        new = _new_contents(contents, plan)
+        if new:
+            _check(contents, new, plan)
+        return plan, new
 
     def _limit(self, plan: Plan, first_run: bool) -> None:
         """Refuse a plan that is over a limit, unless exactly this plan was approved."""
@@ -169,14 +172,6 @@ class _Run:
                 f"approve={digest} lets exactly this plan through",
                 plan.outcome,
             )
-
-    def _check(self, contents: Contents, plan: Plan) -> None:
-        before = Accounts.parse(contents)
-        after = Accounts.parse({**contents, **_new_contents(contents, plan)})
-        expected = set(before.passwd.names()) | plan.created
-        problems = inconsistencies(before, after, expected, plan.untouchable)
-        if problems:
-            raise TargetError(f"the new account files would not be right: {'; '.join(problems)}. Nothing was written")
 
     def _write(self, contents: Contents, ledger_bytes: Optional[bytes], plan: Plan, new: Dict[str, bytes]) -> None:
         """Ledger, account files, ledger: killed anywhere between, the next run knows what is ours."""
@@ -247,6 +242,16 @@ def _settings(contents: Contents, host_files: Contents) -> Settings:
     gids = {row[0]: number(row[2]) for row in groups.rows()}
     known = {name: gid for name, gid in gids.items() if gid is not None}
     return read_settings(host_files["login.defs"], host_files["useradd"], known)
+
+
+def _check(contents: Contents, new: Mapping[str, bytes], plan: Plan) -> None:
+    """Parse what is about to be written as a stranger would. Raises TargetError."""
+    before = Accounts.parse(contents)
+    after = Accounts.parse({**contents, **new})
+    expected = set(before.passwd.names()) | plan.created
+    problems = inconsistencies(before, after, expected, plan.untouchable)
+    if problems:
+        raise TargetError(f"the new account files would not be right: {'; '.join(problems)}. Nothing was written")
 
 
 def _new_contents(old: Contents, plan: Plan) -> Dict[str, bytes]:
