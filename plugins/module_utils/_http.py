@@ -265,7 +265,7 @@ class HttpSession:
 
     def _exchange(self, method: str, url: str, content: Mapping[str, Any], attempt: int, deadline: float) -> Answer:
         # What is meant for this machine must not go through a proxy in clear text.
-        proxies = {} if check_url(url) else requests.utils.get_environ_proxies(url)
+        proxies = {} if self._is_local(url) else requests.utils.get_environ_proxies(url)
         with self._session.request(
             method,
             url,
@@ -282,12 +282,19 @@ class HttpSession:
             for piece in response.iter_content(_PIECE):
                 body += piece
                 if len(body) > self._settings.largest_body:
-                    size = self._settings.largest_body // (1024 * 1024)
-                    raise HttpError(f"{method} {shown_url(url)} answers with more than {size} MiB: that is no roster")
+                    raise self._too_large(method, url)
                 if time.monotonic() > deadline:
                     raise self._too_slow(method, url)
             _check_length(method, url, response)
             return Answer(shown_url(url), response.status_code, response.headers, bytes(body), attempt)
+
+    def _is_local(self, url: str) -> bool:
+        """Whether a url is this machine's. Raises HttpError for one that this session may not ask."""
+        return check_url(url)
+
+    def _too_large(self, method: str, url: str) -> HttpError:
+        size = self._settings.largest_body // (1024 * 1024)
+        return HttpError(f"{method} {shown_url(url)} answers with more than {size} MiB: that is no roster")
 
     def _too_slow(self, method: str, url: str) -> HttpError:
         seconds = f"{self._settings.timeout:g}"

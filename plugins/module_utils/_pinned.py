@@ -10,32 +10,11 @@ what it returns is worth nothing until its digest was compared.
 
 from __future__ import annotations
 
-import time
-from typing import Any, Mapping
-
-from ._http import (
-    Answer,
-    HttpError,
-    HttpSession,
-    HttpSettings,
-    _backoff,
-    _check_length,
-    _ConnectionLost,
-    _redirected,
-    check_url,
-    shown_url,
-)
-
-try:
-    import requests
-    import requests.utils
-except ImportError:  # the caller looks at _http.REQUESTS_IMPORT_ERROR
-    pass
+from ._http import HttpError, HttpSession, HttpSettings, _backoff, _ConnectionLost, check_url, shown_url
 
 #: Bytes. A file of all authorities that browsers know is a quarter of it.
 LARGEST = 1024 * 1024
 _ATTEMPTS = 3
-_PIECE = 16 * 1024
 
 
 class PinnedSession(HttpSession):
@@ -61,29 +40,12 @@ class PinnedSession(HttpSession):
                 raise HttpError(f"GET {shown_url(url)} answers {answer.status}: look at the address")
             return answer.content
 
-    def _exchange(self, method: str, url: str, content: Mapping[str, Any], attempt: int, deadline: float) -> Answer:
-        proxies = {} if _check(url) else requests.utils.get_environ_proxies(url)
-        with self._session.request(
-            method,
-            url,
-            stream=True,
-            allow_redirects=False,
-            timeout=self._settings.timeout,
-            verify=False,  # the pin decides
-            proxies=proxies,
-        ) as response:
-            if 300 <= response.status_code < 400:
-                raise _redirected(method, url, response.status_code, response.headers.get("Location"))
-            body = bytearray()
-            for piece in response.iter_content(_PIECE):
-                body += piece
-                if len(body) > LARGEST:
-                    size = LARGEST // 1024
-                    raise HttpError(f"{method} {shown_url(url)} answers with more than {size} KiB: no certificate does")
-                if time.monotonic() > deadline:
-                    raise self._too_slow(method, url)
-            _check_length(method, url, response)
-            return Answer(shown_url(url), response.status_code, response.headers, bytes(body), attempt)
+    def _is_local(self, url: str) -> bool:
+        return _check(url)
+
+    def _too_large(self, method: str, url: str) -> HttpError:
+        size = LARGEST // 1024
+        return HttpError(f"{method} {shown_url(url)} answers with more than {size} KiB: no certificate does")
 
 
 def _check(url: str) -> bool:
