@@ -21,13 +21,25 @@ from ansible_collections.identity.roster.plugins.module_utils._linux import engi
 from ansible_collections.identity.roster.plugins.module_utils._linux.draft import Options
 from ansible_collections.identity.roster.plugins.module_utils._outcome import Outcome
 from ansible_collections.identity.roster.plugins.module_utils._roster import document
-from ansible_collections.identity.roster.plugins.module_utils._roster.model import Roster
+from ansible_collections.identity.roster.plugins.module_utils._roster.model import Group, Roster
 
-from .linux_hosts import FILES, OPTIONS
+from .linux_hosts import FILES, HASH, OPTIONS, OTHER_HASH, roster, user
 
 STATE = "/var/lib/identity-roster"
 NAMES = ("group", "gshadow", "subuid", "subgid", "shadow", "passwd")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+
+#: Two rosters, one after the other: between them everything of an account changes.
+WANTED = roster(
+    user("anna", uid=5000, gid=5000, password_hash=HASH, groups=("team",), admin=True, enabled=True),
+    user("bert", groups=("crew",)),
+    groups=[Group("team", gid=6000)],
+)
+LATER = roster(
+    user("anna", uid=5000, password_hash=OTHER_HASH, groups=(), admin=False, enabled=False),
+    user("dora", uid=5003, full_name="Dora", groups=("team",)),
+    groups=[Group("team", gid=6000), Group("second", gid=6001)],
+)
 
 #: What pwck and grpck would not accept of the made-up host is left out here.
 TIDY = {
@@ -155,3 +167,9 @@ def hold() -> Iterator[Hold]:
     for process in running:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Target:
+    build_tree(tmp_path / "root")
+    return Target(tmp_path / "root")

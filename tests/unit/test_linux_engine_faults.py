@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,29 +18,11 @@ import pytest
 from ansible_collections.identity.roster.plugins.module_utils._errors import TargetError
 from ansible_collections.identity.roster.plugins.module_utils._linux import engine
 from ansible_collections.identity.roster.plugins.module_utils._linux.lock import password_lock
-from ansible_collections.identity.roster.plugins.module_utils._roster.model import Group
 
-from .linux_hosts import HASH, OTHER_HASH, roster, user
-from .linux_trees import NAMES, Hold, Target, build_tree, hold
+from .linux_hosts import roster
+from .linux_trees import LATER, NAMES, WANTED, Hold, Target, hold, target
 
-__all__ = ["hold"]
-
-WANTED = roster(
-    user("anna", uid=5000, gid=5000, password_hash=HASH, groups=("team",), admin=True, enabled=True),
-    user("bert", groups=("crew",)),
-    groups=[Group("team", gid=6000)],
-)
-LATER = roster(
-    user("anna", uid=5000, password_hash=OTHER_HASH, groups=(), admin=False, enabled=False),
-    user("dora", uid=5003, full_name="Dora", groups=("team",)),
-    groups=[Group("team", gid=6000), Group("second", gid=6001)],
-)
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Target:
-    build_tree(tmp_path / "root")
-    return Target(tmp_path / "root")
+__all__ = ["hold", "target"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,36 +10,16 @@ import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.identity.roster.plugins.module_utils._errors import TargetError
 from ansible_collections.identity.roster.plugins.module_utils._linux import engine
-from ansible_collections.identity.roster.plugins.module_utils._roster.model import Group
 
-from .linux_hosts import HASH, OTHER_HASH, roster, user
-from .linux_trees import NAMES, Hold, Target, build_tree, hold, needs_root, stamps
+from .linux_trees import LATER, NAMES, WANTED, Hold, Target, hold, needs_root, stamps, target
 
-__all__ = ["hold"]
-
-WANTED = roster(
-    user("anna", uid=5000, gid=5000, password_hash=HASH, groups=("team",), admin=True, enabled=True),
-    user("bert", groups=("crew",)),
-    groups=[Group("team", gid=6000)],
-)
-LATER = roster(
-    user("anna", uid=5000, password_hash=OTHER_HASH, groups=(), admin=False, enabled=False),
-    user("dora", uid=5003, full_name="Dora", groups=("team",)),
-    groups=[Group("team", gid=6000), Group("second", gid=6001)],
-)
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Target:
-    build_tree(tmp_path / "root")
-    return Target(tmp_path / "root")
+__all__ = ["hold", "target"]
 
 
 @pytest.fixture
