@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 from .._errors import DocumentError
 from .model import Group, Rejected, Roster, User
@@ -122,4 +122,12 @@ def parse(content: bytes) -> Roster:
     for key in ("users", "groups"):
         if not isinstance(document[key], list):
             raise DocumentError(f"the roster's {key} is not a list")
-    return build_from_records(source, document["users"], document["groups"], _read_rejected(document["rejected"]))
+    rejected = _read_rejected(document["rejected"])
+    return build_from_records(source, _let_go(document["users"]), document["groups"], rejected)
+
+
+def _let_go(records: List[Any]) -> Iterator[Any]:
+    """The records in their order. None is kept, so that a large roster is in memory once and not twice."""
+    records.reverse()
+    while records:
+        yield records.pop()

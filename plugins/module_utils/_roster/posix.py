@@ -50,6 +50,9 @@ _HASH = re.compile(
     rf"|\$5\${_ROUNDS}{_SALT}{{0,16}}\$[./A-Za-z0-9]{{43}}"
     rf"|\$1\${_SALT}{{0,8}}\$[./A-Za-z0-9]{{22}}"
 )
+#: Rounds of SHA-512 and SHA-256, and of bcrypt as a power of two. Usual are 5,000 to 656,000, and 5 to 14.
+_COST = re.compile(r"\$(?:[56]\$rounds=([0-9]+)|2[abxy]\$([0-9]+))\$")
+_MOST_ROUNDS, _MOST_DOUBLINGS = 5_000_000, 17
 
 
 def name_problem(name: str, allow_unicode: bool = False) -> Optional[str]:
@@ -69,7 +72,8 @@ def name_problem(name: str, allow_unicode: bool = False) -> Optional[str]:
         return problem
     if is_reserved(folded(name)):
         return "is a name that the system reserves"
-    if not _ASCII_NAME.fullmatch("".join(character if character.isascii() else "x" for character in name)):
+    plain = name if name.isascii() else "".join(character if character.isascii() else "x" for character in name)
+    if not _ASCII_NAME.fullmatch(plain):
         wrong = sorted({character for character in name if re.match(r"[^A-Za-z0-9_.-]", character, re.ASCII)})
         return "contains " + ", ".join(repr(character) for character in wrong if character.isascii())
     return None
@@ -112,6 +116,10 @@ def gecos_problem(text: str) -> Optional[str]:
     return problem
 
 
+#: A path with // or with . or .. as a part has another spelling.
+_NOT_CANONICAL = re.compile(r"//|/\.\.?(?:/|$)")
+
+
 def path_problem(path: str) -> Optional[str]:
     """Why a text can't be a home or a shell in /etc/passwd."""
     problem = text_problem(path, longest=255)
@@ -121,17 +129,17 @@ def path_problem(path: str) -> Optional[str]:
         return "is not an absolute path"
     if ":" in path or not path.isprintable():
         return "contains a colon or an unprintable character"
-    if "//" in path or any(part in (".", "..") for part in path.split("/")):
+    if _NOT_CANONICAL.search(path):
         return "contains //, or . or .. as a part"
     return None
 
 
 #: Trees of the system, and those where anybody may put a home before its owner comes: no home lies in one of them.
-_SYSTEM_TREES = (
-    "/bin /boot /dev /efi /etc /lib /lib32 /lib64 /libx32 /lost+found /nix /ostree /proc /root /run /sbin /snap /sys "
-    "/sysroot /tmp /usr /var/backups /var/cache /var/db /var/lib /var/lock /var/log /var/mail /var/run /var/spool "
-    "/var/tmp"
-).split()
+_SYSTEM_TREES = tuple(
+    "/bin/ /boot/ /dev/ /efi/ /etc/ /lib/ /lib32/ /lib64/ /libx32/ /lost+found/ /nix/ /ostree/ /proc/ /root/ /run/ "
+    "/sbin/ /snap/ /sys/ /sysroot/ /tmp/ /usr/ /var/backups/ /var/cache/ /var/db/ /var/lib/ /var/lock/ /var/log/ "
+    "/var/mail/ /var/run/ /var/spool/ /var/tmp/".split()
+)
 #: No home is one of these; one inside them is fine.
 _SYSTEM_DIRECTORIES = frozenset("/ /export /home /media /mnt /net /opt /srv /var /var/home /var/www".split())
 
@@ -141,7 +149,7 @@ def home_problem(path: str) -> Optional[str]:
     if problem:
         return problem
     trimmed = path.rstrip("/") or "/"
-    if trimmed in _SYSTEM_DIRECTORIES or f"{trimmed}/".startswith(tuple(f"{tree}/" for tree in _SYSTEM_TREES)):
+    if trimmed in _SYSTEM_DIRECTORIES or f"{trimmed}/".startswith(_SYSTEM_TREES):
         return f"is {path}, a directory of the system"
     return None
 
@@ -150,6 +158,9 @@ def hash_problem(password_hash: str) -> Optional[str]:
     """Why a text is not a password hash of crypt(5). Never quotes it."""
     if not _HASH.fullmatch(password_hash):
         return "is not a password hash that Linux knows (yescrypt, scrypt, bcrypt, SHA-512, SHA-256, MD5)"
+    cost = _COST.match(password_hash)
+    if cost and (int(cost.group(1) or 0) > _MOST_ROUNDS or int(cost.group(2) or 0) > _MOST_DOUBLINGS):
+        return "takes so many rounds that each login would keep the host busy for minutes"
     return None
 
 

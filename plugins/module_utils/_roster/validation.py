@@ -18,6 +18,8 @@ from .text import folded, is_password_hash, text_problem, type_name
 from .text import shown as shown_text
 
 LARGEST_ID = 2**32 - 1
+#: Of one user: far beyond any person's, and few enough that one record can't use up a host's gids.
+MOST_GROUPS = 1000
 _LINE_BREAK = re.compile("[\r\n]")
 
 
@@ -77,6 +79,8 @@ def _flag(value: Any) -> bool:
 def _names(value: Any) -> Tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"is {type_name(value)}, not a list of names")
+    if len(value) > MOST_GROUPS:
+        raise ValueError(f"names {len(value)} groups; {MOST_GROUPS} are the most that one user can have")
     return tuple(sorted({_identifier(item) for item in value}))
 
 
@@ -152,9 +156,9 @@ def _read(record: Any, fields: Mapping[str, Callable[[Any], Any]]) -> Dict[str, 
     if not isinstance(record, Mapping):
         raise FieldError("record", f"is {type_name(record)}, not a mapping")
     values: Dict[str, Any] = {}
-    unknown = sorted(shown_text(key) for key in record if key not in fields)
-    if unknown:
-        raise FieldError(unknown[0], f"is not a field of a roster record; the fields are {', '.join(fields)}")
+    if not fields.keys() >= record.keys():
+        unknown = min(shown_text(key) for key in record if key not in fields)
+        raise FieldError(unknown, f"is not a field of a roster record; the fields are {', '.join(fields)}")
     # In the fields' order, not the record's: equal records are rejected in equal words.
     for key, read in fields.items():
         if key in record:
