@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import List, Optional, Tuple
 
-from .._roster.posix import home_problem
+from .directories import DIRECTORY, NEW_FILE, closing, is_there, open_home_parent, open_system_directory
 from .draft import Home
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+from .trees import remove_tree
 
 
 @dataclass(frozen=True)
@@ -32,93 +29,49 @@ class _Entry:
     target: Optional[str] = None
     children: Tuple[_Entry, ...] = ()
 
+    def is_directory(self) -> bool:
+        return self.content is None and self.target is None
+
 
 class HomeMaker:
-    """Makes homes below one root directory. The skeleton is read once, however many homes there are."""
+    """Makes homes below one root directory. The skeleton is read once, however many homes there are.
 
-    def __init__(self, root: str, skel: str, mode: int) -> None:
+    Like useradd, it takes from ``vendor_skel`` what ``skel`` does not have (SUSE keeps the skeleton there).
+    """
+
+    def __init__(self, root: str, skel: str, mode: int, vendor_skel: Optional[str] = None) -> None:
         self._root = os.path.realpath(root)
-        self._skel = os.path.join(self._root, skel.lstrip("/"))
+        self._skels = [os.path.join(self._root, path.lstrip("/")) for path in (skel, vendor_skel) if path]
         self._mode = mode
         self._skeleton: Optional[Tuple[_Entry, ...]] = None
 
     def make(self, home: Home) -> None:
         """Raises OSError. A home that is there already stays as it is."""
         if self._skeleton is None:
-            self._skeleton = _read_tree(self._skel)
-        parent = self._open_parent(home.path)
-        try:
+            self._skeleton = ()
+            for skel in self._skels:
+                self._skeleton = _together(self._skeleton, _read_tree(skel))
+        with closing(open_home_parent(self._root, home.path, make=True)) as parent:
             name = os.path.basename(home.path.rstrip("/"))
             temporary = f".identity-roster-{name}"
-            if _is_there(parent, name):
+            if is_there(parent, name):
                 return
-            if _is_there(parent, temporary):
-                _remove_tree(parent, temporary)
+            if is_there(parent, temporary):
+                remove_tree(parent, temporary)
             os.mkdir(temporary, 0o700, dir_fd=parent)
             try:
-                directory = os.open(temporary, _DIRECTORY, dir_fd=parent)
-                try:
+                with closing(os.open(temporary, DIRECTORY, dir_fd=parent)) as directory:
                     if os.fstat(directory).st_uid != os.geteuid():
                         raise OSError(errno.EPERM, "the owner of the directory above is meddling")
                     for entry in self._skeleton:
                         _copy(entry, directory, home.uid, home.gid)
                     os.fchmod(directory, self._mode)
                     os.fchown(directory, home.uid, home.gid)
-                finally:
-                    os.close(directory)
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
             except OSError:
-                _remove_tree(parent, temporary)
+                with suppress(OSError):
+                    remove_tree(parent, temporary)
                 raise
-        finally:
-            os.close(parent)
-
-    def _open_parent(self, path: str) -> int:
-        """A descriptor of the directory that a home goes into, made (0755) where it is missing.
-
-        A link on the way (``/home -> /srv/home``) is followed below ``/`` only: in another root an absolute link
-        would lead out of it.
-        """
-        parts = [part for part in os.path.dirname(path.rstrip("/")).split("/") if part]
-        if self._root == "/":
-            resolved = os.path.realpath("/" + "/".join(parts))
-            if home_problem(os.path.join(resolved, os.path.basename(path.rstrip("/")))):
-                raise OSError(errno.EPERM, f"a link leads it to {resolved}, which is the system's")
-            parts = [part for part in resolved.split("/") if part]
-        descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        for part in parts:
-            try:
-                with suppress(FileExistsError):
-                    os.mkdir(part, 0o700, dir_fd=descriptor)
-                    _set_mode(descriptor, part, 0o755)
-                following = os.open(part, _DIRECTORY, dir_fd=descriptor)
-            finally:
-                os.close(descriptor)
-            descriptor = following
-        return descriptor
-
-
-def _set_mode(directory: int, name: str, mode: int) -> None:
-    """The mode of a directory that was just made, whatever the umask is."""
-    descriptor = os.open(name, _DIRECTORY, dir_fd=directory)
-    try:
-        os.fchmod(descriptor, mode)
-    finally:
-        os.close(descriptor)
-
-
-def _is_there(directory: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _remove_tree(directory: int, name: str) -> None:
-    """Remove what an interrupted run left. rmtree by descriptor does not follow links (bpo-4489)."""
-    path = f"/proc/self/fd/{directory}/{name}"
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def _read_tree(path: str) -> Tuple[_Entry, ...]:
@@ -140,6 +93,17 @@ def _read_tree(path: str) -> Tuple[_Entry, ...]:
     return tuple(entries)
 
 
+def _together(first: Tuple[_Entry, ...], second: Tuple[_Entry, ...]) -> Tuple[_Entry, ...]:
+    """Two trees as one; where both have a name the first counts."""
+    entries = {entry.name: entry for entry in second}
+    for entry in first:
+        other = entries.get(entry.name)
+        if other is not None and entry.is_directory() and other.is_directory():
+            entry = replace(entry, children=_together(entry.children, other.children))
+        entries[entry.name] = entry
+    return tuple(entries[name] for name in sorted(entries))
+
+
 def _copy(entry: _Entry, directory: int, uid: int, gid: int) -> None:
     if entry.target is not None:
         os.symlink(entry.target, entry.name, dir_fd=directory)
@@ -147,10 +111,10 @@ def _copy(entry: _Entry, directory: int, uid: int, gid: int) -> None:
         return
     if entry.content is None:
         os.mkdir(entry.name, 0o700, dir_fd=directory)
-        descriptor = os.open(entry.name, _DIRECTORY, dir_fd=directory)
+        made = os.open(entry.name, DIRECTORY, dir_fd=directory)
     else:
-        descriptor = os.open(entry.name, _NEW_FILE, 0o600, dir_fd=directory)
-    try:
+        made = os.open(entry.name, NEW_FILE, 0o600, dir_fd=directory)
+    with closing(made) as descriptor:
         for child in entry.children:
             _copy(child, descriptor, uid, gid)
         if entry.content is not None:
@@ -159,24 +123,11 @@ def _copy(entry: _Entry, directory: int, uid: int, gid: int) -> None:
         os.fchown(descriptor, uid, gid)
         os.fchmod(descriptor, entry.mode)
         os.utime(descriptor, ns=entry.times)
-    finally:
-        os.close(descriptor)
 
 
 def make_mail_spool(root: str, directory: str, username: str, uid: int, mail_gid: int) -> None:
     """An empty mail spool, as useradd makes with CREATE_MAIL_SPOOL; one that is there stays. Raises OSError."""
-    top = os.path.realpath(root)
-    path = os.path.realpath(os.path.join(top, directory.lstrip("/")))
-    if os.path.commonpath((top, path)) != top:
-        raise OSError(errno.ELOOP, "a link leads out of the root directory")
-    parent = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with suppress(FileExistsError):
-            descriptor = os.open(username, _NEW_FILE, 0o600, dir_fd=parent)
-            try:
-                os.fchown(descriptor, uid, mail_gid)
-                os.fchmod(descriptor, 0o660)
-            finally:
-                os.close(descriptor)
-    finally:
-        os.close(parent)
+    with closing(open_system_directory(root, directory)) as parent, suppress(FileExistsError):
+        with closing(os.open(username, NEW_FILE, 0o600, dir_fd=parent)) as descriptor:
+            os.fchown(descriptor, uid, mail_gid)
+            os.fchmod(descriptor, 0o660)
