@@ -10,9 +10,10 @@ tests every string of its parameters against every secret.
 
 from __future__ import annotations
 
-import getpass
+import hashlib
 import os
 import stat
+import time
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.errors import AnsibleActionFail
@@ -20,6 +21,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._errors import DocumentError
+from ..module_utils._module.connected import connected_user
 from ..module_utils._roster import document
 from ..module_utils._roster.selection import select
 from ..module_utils._roster.validation import build_from_records
@@ -37,7 +39,12 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         content, warnings = self._roster(arguments)
-        told = {"roster_digest": document.digest(content), "connected_user": self._connected_user()}
+        told = {
+            "roster_digest": document.digest(content),
+            "connected_user": connected_user(self._connection, self._play_context),
+            "run_id": self._run_id(task_vars or {}),
+            "today": int(time.time() // 86400),
+        }
         arguments["_controller"] = told
         try:
             result: Dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
@@ -101,19 +108,15 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(problem)) from problem
         return document.serialise(roster), warnings
 
-    def _connected_user(self) -> Optional[str]:
-        """The account this connection logs in as: it must never be locked out."""
-        try:
-            user = self._connection.get_option("remote_user")
-        except KeyError:
-            user = None
-        user = user or self._play_context.remote_user
-        if user and self._connection.transport != "local":
-            return str(user)
-        try:
-            return getpass.getuser()
-        except (KeyError, OSError):
-            return None  # an id without an account, as in some containers: there is nobody to lock out
+    def _run_id(self, task_vars: Dict[str, Any]) -> str:
+        """The same on all hosts of a run: AWX's job, or else the play, whose id is random."""
+        for name in ("awx_job_id", "tower_job_id"):
+            if task_vars.get(name):
+                return f"awx-{task_vars[name]}"
+        parent = self._task
+        while not hasattr(parent, "_play"):
+            parent = parent._parent
+        return hashlib.sha256(str(parent._play._uuid).encode()).hexdigest()[:12]
 
     def _send(self, content: bytes) -> str:
         """Put the roster into this task's temporary directory on the host, which only its user can enter."""

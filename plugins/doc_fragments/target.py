@@ -121,6 +121,7 @@ options:
       - C(disables), accounts disabled, of those owned (3, 5 %).
       - C(removals), accounts removed, of those owned (1, 1 %).
       - C(leavers), owned accounts whose user is newly gone from the roster (3, 20 %).
+      - C(renames), owned accounts that are renamed (3, 5 %).
       - C(admin_changes), users whose admin rights are given or taken (3, 0 %). Free in the first run.
       - C(member_removals), memberships taken away, of those in groups that the roster decides about (3, 20 %).
       - A count of 0 with a percentage of 0 refuses every change of its class.

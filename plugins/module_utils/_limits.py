@@ -34,6 +34,7 @@ DEFAULTS: Dict[str, Limit] = {
     "disables": Limit(3, 5),
     "removals": Limit(1, 1),
     "leavers": Limit(3, 20),
+    "renames": Limit(3, 5),
     "admin_changes": Limit(3, 0),
     "member_removals": Limit(3, 20),
 }
@@ -42,6 +43,7 @@ _WORDS: Dict[str, str] = {
     "disables": "disable {found} of {base} owned accounts",
     "removals": "remove {found} of {base} owned accounts",
     "leavers": "find {found} of {base} owned accounts' users gone from the roster",
+    "renames": "rename {found} of {base} owned accounts",
     "admin_changes": "change the admin rights of {found} of {base} accounts",
     "member_removals": "take {found} of {base} memberships away",
 }

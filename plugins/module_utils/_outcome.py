@@ -25,6 +25,7 @@ _COUNTED_AS = {
     "create": "created",
     "adopt": "updated",
     "update": "updated",
+    "rename": "updated",
     "enable": "enabled",
     "disable": "disabled",
     "remove": "removed",
@@ -83,20 +84,24 @@ class Outcome:
 
     def plan_digest(self) -> str:
         """Identifies exactly these changes made from exactly this roster."""
-        plan = {"roster": self.roster_digest, "changes": [change.as_dict() for change in self.changes]}
+        return self._digest([change.as_dict() for change in self.changes])
+
+    def _digest(self, changes: List[Dict[str, Any]]) -> str:
+        plan = {"roster": self.roster_digest, "changes": changes}
         text = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def as_result(self) -> Dict[str, Any]:
         """The contract's keys."""
+        changes = [change.as_dict() for change in self.changes]
         return {
             "changed": bool(self.changes),
             "summary": self.summary(),
-            "changes": [change.as_dict() for change in self.changes],
+            "changes": changes,
             "rejected": [entry.as_dict() for entry in self.rejected],
             "failures": [failure.as_dict() for failure in self.failed],
             "pending": sorted(self.pending),
-            "plan_digest": self.plan_digest(),
+            "plan_digest": self._digest(changes),
             "roster_digest": self.roster_digest,
             "diff": render_diff(self.changes),
         }

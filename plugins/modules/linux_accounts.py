@@ -19,14 +19,18 @@ description:
     ledger in O(state_dir). All other lines of the account files stay as they are, byte for byte.
   - Check mode comes from the same plan as a real run, and writes nothing.
   - When nothing changed since the last run, the host is sent a digest instead of the roster.
+  - A user whose name changed at the source is renamed, as long as the stable id is the same. Account, password, uid and
+    memberships stay, mail and crontab follow, and the home directory with O(move_homes).
   - A disabled account is locked B(and) expired, since a locked account alone still accepts SSH keys. Admin rights are
     dropped with it. Its password hash is kept and put back when it is enabled again.
   - A plan that goes too far is refused as a whole, also in check mode, and says who is concerned; see O(limits).
+  - Before the account files are written, they are kept as a snapshot, see M(identity.roster.linux_snapshot).
+  - A uid or private gid that an account of the roster ever had on the host is never given to another one.
 notes:
   - Run it with C(become), unless O(root) is a directory of your own.
   - A record that can't be applied does not stop the others. The task fails at its end, and RV(failures) says why.
-  - NixOS and hosts that keep passwords in C(/etc/tcb) are refused, and so are account files that are symbolic links,
-    mount points or immutable.
+  - NixOS, Guix System and hosts that keep passwords in C(/etc/tcb) are refused, and so are account files that are
+    symbolic links, mount points or immutable.
 extends_documentation_fragment:
   - identity.roster.target
   - identity.roster.attributes
@@ -62,6 +66,18 @@ options:
       - The default is V(sudo) on Debian and Ubuntu and V(wheel) elsewhere.
       - An empty text leaves admin rights alone.
     type: str
+  require_admin:
+    description:
+      - Never disable or remove the last enabled member of O(admin_group), and never take the admin rights away from it.
+        That record fails then. Accounts of others count as well; root does not.
+    type: bool
+    default: true
+  protected_groups:
+    description:
+      - Names of groups that are never made, changed or removed. Neither is anybody's membership in them.
+    type: list
+    elements: str
+    default: []
   missing_users:
     description:
       - What happens to an owned account whose user is no longer in the roster.
@@ -70,7 +86,61 @@ options:
     choices:
       disable: The account is disabled. Its home, its password hash and its groups stay.
       ignore: The account stays as it is.
+      remove: >-
+        The account is disabled, and removed after O(remove_after) days: its lines, its private group, its memberships,
+        subordinate ids, crontab, at jobs and mail spool, and the home as O(removed_homes) says. When the user comes
+        back before that, everything is as it was.
     default: disable
+  remove_after:
+    description:
+      - Days between the run that disables an account and the run that removes it, with O(missing_users=remove). At
+        least V(1), so that two runs have seen that the user is gone.
+    type: int
+    default: 30
+  removed_homes:
+    description:
+      - What becomes of the home directory of an account that is removed.
+      - A home that does not belong to the account, or in which that of another lies, always stays.
+    type: str
+    choices:
+      archive: >-
+        It is packed into a tar file in C(archives) below O(state_dir), readable by root only, and then deleted. An
+        account whose home can't be archived is not removed.
+      keep: It stays where it is.
+      delete: It is deleted.
+    default: archive
+  move_homes:
+    description:
+      - Move the home directory when the roster names another one, and when a renamed user had the default one.
+      - Without it, a renamed user keeps the old home, and a new home that the roster names is made empty.
+    type: bool
+    default: false
+  end_sessions:
+    description:
+      - End the sessions and processes of disabled users, after the account files are written.
+      - Without it, who is logged in stays so until logging out, and an account with running processes is not removed.
+    type: bool
+    default: false
+  authorized_keys:
+    description:
+      - Write the roster's C(ssh_public_keys) into C(.ssh/authorized_keys) of the user's home, in a block between marks.
+        Lines outside it stay.
+      - A user for whom the roster says nothing about keys is left alone; an empty list empties the block.
+    type: bool
+    default: false
+  run_id:
+    description:
+      - What the snapshot of this run is called, for M(identity.roster.linux_snapshot). The same on all hosts of a run.
+      - The default is made of AWX's job id, or else of the play, and returned as RV(run_id).
+    type: str
+  snapshot_count:
+    description: How many runs' snapshots a host keeps. With V(0) none is made.
+    type: int
+    default: 20
+  snapshot_days:
+    description: After how many days a snapshot is deleted, with the old password hashes in it. At least V(1).
+    type: int
+    default: 30
   adopt:
     description:
       - User names of existing accounts that the roster may take over, when it has a user of that name and the uid
@@ -112,6 +182,7 @@ options:
     type: dict
 seealso:
   - module: identity.roster.libre_workspace_info
+  - module: identity.roster.linux_snapshot
   - module: ansible.builtin.user
 """
 
@@ -171,7 +242,10 @@ changes:
   contains:
     kind: {description: V(user) or V(group)., type: str, returned: always}
     name: {description: The name., type: str, returned: always}
-    action: {description: "One of V(create), V(adopt), V(update), V(enable), V(disable).", type: str, returned: always}
+    action:
+      description: One of V(create), V(adopt), V(update), V(rename), V(enable), V(disable), V(remove).
+      type: str
+      returned: always
     fields:
       description: For each field the values before and after. Secrets show as V(changed) only.
       type: dict
@@ -218,6 +292,11 @@ plan_digest:
   returned: always
   type: str
   sample: 0f343b0931126a20f133d67c2b018a3b5f2c3d0a9f1d6c9b8b5f5a3a1d1c2e77
+run_id:
+  description: What the snapshot of this run is called, if the run changed account files.
+  returned: always
+  type: str
+  sample: 5f1c0e9a7b2d
 roster_digest:
   description: SHA-256 of the roster.
   returned: always
@@ -283,7 +362,17 @@ def main() -> None:
             "root": {"type": "path", "default": "/"},
             "state_dir": {"type": "str", "default": "/var/lib/identity-roster"},
             "admin_group": {"type": "str"},
-            "missing_users": {"type": "str", "choices": ["disable", "ignore"], "default": "disable"},
+            "require_admin": {"type": "bool", "default": True},
+            "protected_groups": {"type": "list", "elements": "str", "default": []},
+            "missing_users": {"type": "str", "choices": ["disable", "ignore", "remove"], "default": "disable"},
+            "remove_after": {"type": "int", "default": 30},
+            "removed_homes": {"type": "str", "choices": ["archive", "keep", "delete"], "default": "archive"},
+            "move_homes": {"type": "bool", "default": False},
+            "end_sessions": {"type": "bool", "default": False},
+            "authorized_keys": {"type": "bool", "default": False, "no_log": False},
+            "run_id": {"type": "str"},
+            "snapshot_count": {"type": "int", "default": 20},
+            "snapshot_days": {"type": "int", "default": 30},
             "adopt": {"type": "list", "elements": "str", "default": []},
             "update_password": {
                 "type": "str",

@@ -98,9 +98,28 @@ class FakeHost(Host):
         self.missing = set(missing)
         self.made: set[str] = set()
         self.all_missing = all_missing
+        self.owners: dict[str, int] = {}
+        self.busy: set[int] = set()
+        self.unmovable: dict[str, str] = {}
+        self.keys: dict[str, tuple[str, ...]] = {}
 
     def home_is_missing(self, path: str) -> bool:
         return path not in self.made and (self.all_missing or path in self.missing)
+
+    def home_owner(self, path: str) -> int | None:
+        return self.owners.get(path)
+
+    def move_problem(self, old: str, new: str, uid: int) -> str | None:
+        return self.unmovable.get(old)
+
+    def busy_uids(self, uids: frozenset[int]) -> set[int]:
+        return self.busy & uids
+
+    def authorized_keys(self, home: str, uid: int) -> tuple[str, ...]:
+        return self.keys.get(home, ())
+
+    def place_problem(self, home: str) -> str | None:
+        return None
 
     def has_shell(self, path: str) -> bool:
         return path in ("/bin/sh", "/bin/bash", "/bin/zsh")
@@ -145,16 +164,40 @@ class World:
         assert self.contents == before and self.ledger == old_ledger, "planning changed its input"
         for name, content in plan.accounts.contents().items():
             self.contents[name] = content
+        assert ledgers.parse(ledgers.serialise(plan.ledger), "ledger") == plan.ledger
+        self.follow_up(plan)
         self.ledger = ledgers.parse(ledgers.serialise(plan.ledger), "ledger")
-        assert self.ledger == plan.ledger
-        self.host.made |= {home.path for home in plan.homes}
         check(before, self.contents, old_ledger, plan, self.options)
         again = self.plan(wanted)
+        waiting = {failure.name for failure in plan.outcome.failed} & set(plan.removed)
+        if waiting or any("it is the next run's" in failure.reason for failure in plan.outcome.failed):
+            assert plan.due is not None and plan.due <= self.today
+            return plan
         assert again.outcome.changes == [], "a second run would change something"
         assert again.accounts.contents() == plan.accounts.contents()
         assert again.ledger == plan.ledger
         assert not again.homes
         return plan
+
+    def follow_up(self, plan: Plan) -> None:
+        """What follow_up.py does to the disk."""
+        host = self.host
+        for home in plan.homes:
+            host.made.add(home.path)
+            host.owners[home.path] = home.uid
+        for removal in plan.removals:
+            host.made.discard(removal.home)
+            host.missing.add(removal.home)
+            plan.ledger.finish(removal.identity)
+        for move in plan.moves:
+            if move.old_home:
+                host.made.discard(move.old_home)
+                host.missing.add(move.old_home)
+                host.made.add(move.home)
+                host.owners[move.home] = move.uid
+            plan.ledger.finish(move.identity)
+        for keys in plan.keys:
+            host.keys[keys.home] = keys.keys
 
     def line(self, file: str, name: str) -> str | None:
         content = self.contents[file]
@@ -205,11 +248,23 @@ def check(
 ) -> None:
     """What must be true of any plan, whatever the roster."""
     old, new = Accounts.parse(dict(before)), Accounts.parse(dict(after))
-    assert inconsistencies(old, new, set(old.passwd.names()) | plan.created, plan.untouchable) == []
+    assert inconsistencies(old, new, plan.expected_names(set(old.passwd.names())), plan.untouchable) == []
 
-    users = {entry.username for entry in (*plan.ledger.users.values(), *old_ledger.users.values())}
+    ledgers_users = (*plan.ledger.users.values(), *old_ledger.users.values())
+    users = {entry.username for entry in ledgers_users}
+    former = {name for entry in ledgers_users if entry.former for name in (entry.username, entry.former.username)}
+    former |= {
+        name
+        for key, entry in old_ledger.users.items()
+        if key in plan.ledger.users and plan.ledger.users[key].username != entry.username
+        for name in (entry.username, plan.ledger.users[key].username)
+    }
+    users |= former
     groups = {*plan.ledger.groups, *plan.ledger.memberships, *old_ledger.memberships, options.admin_group}
-    private = {entry.username for entry in plan.ledger.users.values() if entry.private_group}
+    # Whoever's group it is, it must not go on to list a name that is gone.
+    gone = {*plan.removed, *former}
+    groups |= {row[0] for row in old.group.rows() if gone & set(members(row))}
+    private = {entry.username for entry in ledgers_users if entry.private_group} | former
     for name, ours in (
         ("passwd", users),
         ("shadow", users),

@@ -62,6 +62,7 @@ def build_tree(root: Path, files: dict[str, str] | None = None) -> None:
         if os.geteuid() == 0:
             os.chown(path, 0, 42 if name.endswith("shadow") else 0)
     (root / "bin/bash").write_text("#!\n")
+    (root / "bin/bash").chmod(0o755)
     (root / "etc/os-release").write_text("ID=debian\n")
     (root / "etc/login.defs").write_text("UID_MIN 1000\nUID_MAX 60000\nHOME_MODE 0700\nPASS_MAX_DAYS 90\n")
     (root / "etc/skel/.profile").write_text("# profile\n")

@@ -152,7 +152,12 @@ OPTION_CHANGES = st.fixed_dictionaries(
     {},
     optional={
         "admin_group": st.sampled_from(["sudo", "", "team", "wheel", "anna"]),
-        "missing_users": st.sampled_from(["disable", "ignore"]),
+        "missing_users": st.sampled_from(["disable", "ignore", "remove", "remove"]),
+        "remove_after": st.sampled_from([1, 2]),
+        "removed_homes": st.sampled_from(["archive", "keep", "delete"]),
+        "move_homes": st.booleans(),
+        "require_admin": st.booleans(),
+        "protected_groups": st.sampled_from([frozenset(), frozenset({"crew", "team"})]),
         "update_password": st.sampled_from(["always", "on_create"]),
         "create_homes": st.booleans(),
         "allow_unicode_names": st.booleans(),
@@ -175,6 +180,10 @@ def drift(world: World, file: str, name: str, what: str, value: str) -> None:
 def uids(accounts: Accounts) -> list[int]:
     found = [number(row[2]) for row in accounts.passwd.every_row()]
     return [uid for uid in found if uid is not None]
+
+
+def uids_by_name(accounts: Accounts) -> dict[str, int | None]:
+    return {row[0]: number(row[2]) for row in accounts.passwd.rows()}
 
 
 def inspect(before: Accounts, after: Accounts, world: Watched, created: set[str]) -> None:
@@ -238,8 +247,11 @@ def test_what_must_never_happen(
         refused = {failure.name for failure in plan.outcome.failed} | {entry.name for entry in plan.outcome.rejected}
         world.last_touched = frozenset(str(name) for name in active - refused) | plan.departed
         inspect(before, Accounts.parse(dict(world.contents)), world, plan.created)
+        owners = {uid: name for name, uid in uids_by_name(Accounts.parse(dict(world.contents))).items()}
         for entry in world.ledger.users.values():
             assert entry.username != "root" and entry.uid >= SETTINGS.uid_min
+            if entry.removed is not None and entry.uid in owners:
+                assert owners[entry.uid] not in plan.created, "a uid that was somebody else's"
         world.today += 1
 
 
@@ -288,3 +300,92 @@ def _has_surrogates(value: Any) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+#: People and groups as a source with ids of its own has them: names, ids and groups now and then meet each other, and
+#: what this host already has.
+PLAIN_NAMES = [*"anna bert carl dora emma finn gert hans".split(), "team", "Anna", "local", "a,b", "root", "x" * 33]
+FULL_USERS = st.fixed_dictionaries(
+    {"id": st.sampled_from(["1", "2", "3", "4"]), "username": st.sampled_from(PLAIN_NAMES)},
+    optional={
+        "uid": st.sampled_from([5000, 5001, 5002, 5003, 20000, 0]),
+        "gid": st.sampled_from([5000, 5001, 6000, 6001, 1500, 27, 20000]),
+        "full_name": st.sampled_from(["", "Anna Ä", "A, B & C", "$(reboot)", "a:b", "x\ny"]),
+        "shell": st.sampled_from(["/bin/sh", "/bin/zsh", "/bin/none", "sh"]),
+        "home": st.sampled_from(["/home/anna", "/srv/x", "/srv/x/y", "/home/local", "/etc"]),
+        "enabled": st.booleans(),
+        "admin": st.booleans(),
+        "groups": st.lists(st.sampled_from(["team", "crew", "new", "sudo", "a,b"]), max_size=3),
+        "password_hash": st.sampled_from([HASH, OTHER_HASH, "!", "plain"]),
+    },
+)
+FULL_GROUPS = st.fixed_dictionaries(
+    {"name": st.sampled_from(["team", "crew", "new", "anna", "sudo", "a,b"])},
+    optional={"gid": st.sampled_from([6000, 6001, 1500, 5000, 27, 2**31])},
+)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(FULL_USERS, max_size=4, unique_by=lambda record: record["id"]),
+    st.lists(FULL_GROUPS, max_size=3, unique_by=lambda record: record["name"]),
+)
+def test_each_record_is_refused_or_exactly_its_lines_are_in_the_files(
+    people: list[dict[str, Any]], teams: list[dict[str, Any]]
+) -> None:
+    """Roster file to account files and back: what a record says is what the C library reads, or it is reported."""
+    content = document.canonical(
+        {"format": document.FORMAT, "source": {}, "users": people, "groups": teams, "rejected": []}
+    )
+    wanted = document.parse(content)
+    assert document.parse(document.serialise(wanted)) == wanted
+    world = World(host=FakeHost(all_missing=True))
+    plan = world.run(wanted)
+    files = Accounts.parse(dict(world.contents))
+    assert {name: table.content() for name, table in files.tables()} == world.contents
+    outcome = plan.outcome
+    reported: set[tuple[str, str | None]] = {(entry.kind, entry.name) for entry in outcome.rejected}
+    reported.update((failure.kind, failure.name) for failure in outcome.failed)
+    unusable = {name for kind, name in reported if kind == "group"}
+    for record in people:
+        assert ("user", record["username"]) in reported or _is_as_said(record, files, world, unusable), record
+    for record in teams:
+        row = files.group.get(record["name"])
+        said = row is not None and record.get("gid", number(row[2])) == number(row[2])
+        assert ("group", record["name"]) in reported or said, record
+    # And nothing else came: what a record that is reported brought along would be an account of nobody.
+    before = World()
+    for file in ("passwd", "group"):
+        table = Table(before.contents[file] or b"", WIDTHS[file])
+        new = set(getattr(files, file).names()) - set(table.names())
+        people_names = {record["username"] for record in people if ("user", record["username"]) not in reported}
+        asked = people_names | ({group.name for group in wanted.groups} if file == "group" else set())
+        assert new <= asked, (file, new - asked)
+
+
+def _is_as_said(record: dict[str, Any], files: Accounts, world: World, unusable: set[str | None]) -> bool:
+    """Each field of passwd, shadow, group and gshadow as the record says, and as an account must be otherwise."""
+    name = record["username"]
+    row, shadow = files.passwd.get(name), files.shadow.get(name)
+    assert row is not None and shadow is not None
+    _name, password, uid, gid, full_name, home, shell = row
+    assert password == "x"
+    assert number(uid) == record.get("uid", number(uid)) and uid == str(number(uid))
+    assert number(gid) == record.get("gid", number(gid)) and gid in {found[2] for found in files.group.rows()}
+    assert full_name == record.get("full_name", "")
+    assert home == record.get("home", f"/home/{name}")
+    assert shell == (record["shell"] if world.host.has_shell(record.get("shell", "")) else "/bin/bash")
+    wanted_hash = record.get("password_hash", "*")
+    enabled = record.get("enabled", True)
+    assert shadow[1] == (wanted_hash if enabled else "!" + wanted_hash)
+    assert shadow[7] == ("" if enabled else "1")
+    assert shadow[2:7] == [str(world.today), "1", "90", "14", "30"]
+    listed = {found[0] for found in files.group.rows() if name in found[3].split(",")}
+    primary = next(found[0] for found in files.group.rows() if found[2] == gid)
+    asked = set(record.get("groups", ())) - unusable
+    assert asked - {primary} <= listed
+    assert listed - asked == ({"sudo"} if record.get("admin") and enabled else set())
+    assert files.gshadow is not None
+    for group in listed:
+        assert name in files.gshadow.row(group)[3].split(",")
+    return True

@@ -164,6 +164,7 @@ def test_each_class_has_its_own_limit() -> None:
     assert [sentence.split(",")[0] for sentence in words] == [
         "it would disable 5 of 25 owned accounts",
         "it would remove 5 of 25 owned accounts",
+        "it would rename 5 of 25 owned accounts",
         "it would change the admin rights of 5 of 25 accounts",
     ]
     assert refusals({}, DEFAULTS) == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from .._outcome import Failure, Outcome
 from .._roster.model import Rejected
@@ -26,6 +26,10 @@ class Applied:
     options_digest: str
     files: Dict[str, Optional[str]]
     homes: List[str] = field(default_factory=list)
+    #: home, uid and SHA-256 of the SSH keys in the managed block
+    keys: List[List[Any]] = field(default_factory=list)
+    #: the first day on which there is something to do all the same
+    due: Optional[int] = None
     unchanged: int = 0
     rejected: List[Dict[str, str]] = field(default_factory=list)
     failed: List[Dict[str, str]] = field(default_factory=list)
@@ -49,6 +53,10 @@ def fingerprints(contents: Mapping[str, Optional[bytes]]) -> Dict[str, Optional[
     }
 
 
+def keys_digest(keys: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(keys).encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def serialise(applied: Applied) -> bytes:
     document: Dict[str, Any] = {"format": FORMAT, **vars(applied)}
     return json.dumps(document, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogateescape") + b"\n"
@@ -64,6 +72,9 @@ def parse(content: Optional[bytes]) -> Optional[Applied]:
         applied.outcome()
         texts = [*applied.homes, *applied.pending, *applied.warnings]
         sound = all(isinstance(text, str) for text in texts) and isinstance(applied.unchanged, int)
+        sound = sound and isinstance(applied.due, (int, type(None)))
+        for home, uid, digest in applied.keys:
+            sound = sound and isinstance(home, str) and isinstance(uid, int) and isinstance(digest, str)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return applied if sound else None

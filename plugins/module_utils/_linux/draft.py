@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .._outcome import CHANGED, Change, Failure, Outcome
 from .._roster.model import Rejected, Roster, User
 from .._roster.text import folded
+from .elsewhere import Elsewhere
 from .home_places import HomePlaces
 from .ids import Ids
 from .ledger import Ledger
+from .look_alikes import LookAlikes
 from .settings import Settings
-from .tables import Accounts, number
+from .tables import Accounts, members, number
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,23 @@ class Options:
     default_shell: str
     home_base: str = "/home"
     missing_users: str = "disable"
+    #: days between the disabling and the removal of an account whose user left the roster
+    remove_after: int = 30
+    #: what becomes of a removed account's home: ``archive``, ``keep`` or ``delete``
+    removed_homes: str = "archive"
+    #: where archives go, a path below the root
+    archives: str = "/var/lib/identity-roster/archives"
+    move_homes: bool = False
+    end_sessions: bool = False
+    authorized_keys: bool = False
+    require_admin: bool = True
     update_password: str = "always"
     create_homes: bool = True
     allow_unicode_names: bool = False
     adopt: FrozenSet[str] = frozenset()
     #: user name to the reason why it is protected
     protected: Dict[str, str] = field(default_factory=dict)
+    protected_groups: FrozenSet[str] = frozenset()
 
 
 class Host:
@@ -41,7 +55,32 @@ class Host:
     def home_is_missing(self, path: str) -> bool:
         raise NotImplementedError
 
+    def home_owner(self, path: str) -> Optional[int]:
+        """The uid of what is there, or None if nothing is."""
+        raise NotImplementedError
+
+    def move_problem(self, old: str, new: str, uid: int) -> Optional[str]:
+        """Why a home can't be moved."""
+        raise NotImplementedError
+
+    def place_problem(self, home: str) -> Optional[str]:
+        """Why a new home can't be there: a link on the way leads to a directory of the system."""
+        raise NotImplementedError
+
     def has_shell(self, path: str) -> bool:
+        """Whether it is there and can be executed."""
+        raise NotImplementedError
+
+    def elsewhere(self) -> Elsewhere:
+        """Accounts and groups that are not in its account files."""
+        return Elsewhere()
+
+    def busy_uids(self, uids: FrozenSet[int]) -> Set[int]:
+        """Those of them that have processes. Raises OSError."""
+        raise NotImplementedError
+
+    def authorized_keys(self, home: str, uid: int) -> Tuple[str, ...]:
+        """The SSH keys in the managed block. Raises OSError when the file is not one to be written."""
         raise NotImplementedError
 
 
@@ -55,6 +94,43 @@ class Home:
     username: str
 
 
+@dataclass(frozen=True)
+class Keys:
+    """The SSH keys that a user's managed block shall hold. ``write`` is False when it does already."""
+
+    username: str
+    home: str
+    uid: int
+    gid: int
+    keys: Tuple[str, ...]
+    write: bool
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What is left of an account that the plan removes, or that a former run removed but for this."""
+
+    identity: str
+    username: str
+    uid: int
+    #: "": the home stays
+    home: str
+    #: where the home is kept as a tar file before anything is written, or None
+    archive: Optional[str]
+
+
+@dataclass(frozen=True)
+class Move:
+    """What follows an account to its new name, and with ``old_home`` to its new home."""
+
+    identity: str
+    username: str
+    uid: int
+    old_username: str
+    old_home: str
+    home: str
+
+
 @dataclass
 class Plan:
     """All that a run would do."""
@@ -65,10 +141,17 @@ class Plan:
     homes: List[Home] = field(default_factory=list)
     #: homes that the ledger's enabled users should have: what a later run looks at before it believes nothing changed
     expected_homes: List[str] = field(default_factory=list)
-    #: names of owned accounts that this plan disables, those of them whose user left the roster just now, and
-    #: memberships ("user in group") that it takes away: what the limits look at
+    #: likewise the SSH keys that are managed
+    keys: List[Keys] = field(default_factory=list)
+    removals: List[Removal] = field(default_factory=list)
+    moves: List[Move] = field(default_factory=list)
+    #: disabled accounts of ours, user name to uid: nobody shall be at work as them
+    locked_out: Dict[str, int] = field(default_factory=dict)
+    #: names of owned accounts that this plan disables, those of them whose user left the roster just now, those that
+    #: it removes, and memberships ("user in group") that it takes away: what the limits look at
     disabled: List[str] = field(default_factory=list)
     leavers: List[str] = field(default_factory=list)
+    removed: List[str] = field(default_factory=list)
     lost_memberships: List[str] = field(default_factory=list)
     #: how many accounts are owned, and how many memberships the managed groups have, before this plan
     owned: int = 0
@@ -76,10 +159,18 @@ class Plan:
     #: users of the roster that have an account of ours
     active: int = 0
     created: Set[str] = field(default_factory=set)
+    #: new name to old name
+    renamed: Dict[str, str] = field(default_factory=dict)
+    #: the first day on which a later run has something to do although nothing changed
+    due: Optional[int] = None
     #: owned accounts that are disabled although no record of the roster is applied to them
     departed: Set[str] = field(default_factory=set)
     #: accounts whose lines must stay as they are
     untouchable: Tuple[str, ...] = ()
+
+    def expected_names(self, before: Set[str]) -> Set[str]:
+        """The user names of the new passwd file."""
+        return (before - set(self.renamed.values()) - set(self.removed)) | set(self.renamed) | self.created
 
 
 class Draft:
@@ -87,7 +178,7 @@ class Draft:
 
     def __init__(
         self, accounts: Accounts, ledger: Ledger, roster: Roster, options: Options, settings: Settings, host: Host,
-        today: int,
+        today: int, stuck: Mapping[str, str],
     ) -> None:  # fmt: skip
         self.accounts = accounts
         self.roster = roster
@@ -95,7 +186,9 @@ class Draft:
         self.settings = settings
         self.host = host
         self.today = today
-        self.ledger = ledger.copy()
+        #: stable id to the reason why an owned account must stay as it is
+        self.stuck = stuck
+        self.ledger = _as_on_host(ledger, accounts)
         self.old_ledger = ledger
         self.ids = Ids(
             accounts,
@@ -103,8 +196,20 @@ class Draft:
             wanted_uids={user.uid for user in roster.users if user.uid is not None} | ledger.uids(),
             wanted_gids={group.gid for group in roster.groups if group.gid is not None}
             | {user.gid for user in roster.users if user.gid is not None}
+            | {entry.gid for entry in ledger.users.values() if entry.private_group}
             | set(ledger.groups.values()),
         )
+        #: gid to the stable id whose own group had it, also when account and group are gone
+        self.private_owners = {entry.gid: key for key, entry in ledger.users.items() if entry.private_group}
+        self.elsewhere = host.elsewhere()
+        for name, (uid, _path) in self.elsewhere.users.items():
+            if uid is not None:
+                self.ids.take(uid, name)
+        for name, (gid, _path) in self.elsewhere.groups.items():
+            if gid is not None:
+                self.ids.take_group(gid, name)
+        self.user_names = LookAlikes([*accounts.passwd.names(), *self.elsewhere.users])
+        self.group_names = LookAlikes([*accounts.group.names(), *self.elsewhere.groups])
         self.home_places = HomePlaces(accounts.passwd, settings.uid_min)
         self.plan = Plan(accounts, self.ledger, Outcome(rejected=list(roster.rejected)))
         #: users of the roster that this run may change, by user name
@@ -115,6 +220,19 @@ class Draft:
         self.managed: Dict[str, bool] = {}
         #: gid to name of the roster's groups that can't be used
         self.refused_gids: Dict[int, str] = {}
+        #: user names that can't be given to another yet, to the stable id that had them: what belonged to the name is
+        #: still on the disk, or the account has another name from this run on
+        self.given_up: Dict[str, str] = {
+            entry.username if entry.removed is not None else entry.former.username: key
+            for key, entry in self.ledger.users.items()
+            if entry.former is not None
+        }
+        self._protected_members: Optional[Dict[str, str]] = None
+        self._users_of_gid: Optional[Dict[int, Set[str]]] = None
+        self._shared_gids: Optional[Dict[int, int]] = None
+        self._busy_uids: Optional[Set[int]] = None
+        #: stable id to the reason why the account can't have the name that the roster gives
+        self.refused_names: Dict[str, str] = {}
         self.actions: Dict[str, str] = {}
         self.fields: Dict[str, Dict[str, Sequence[Any]]] = {}
         self.group_changes: List[Change] = []
@@ -129,8 +247,12 @@ class Draft:
     def warn(self, text: str) -> None:
         self.plan.outcome.warnings.append(text)
 
+    def look_again(self, day: int) -> None:
+        """From this day on a run must not believe that nothing changed, whatever the files say."""
+        self.plan.due = day if self.plan.due is None else min(day, self.plan.due)
+
     def note(self, username: str, field_name: str, before: Any, after: Any) -> None:
-        self.fields.setdefault(username, {})[field_name] = (_printable(before), after)
+        self.fields.setdefault(username, {})[field_name] = (printable(before), after)
 
     def note_secret(self, username: str, field_name: str) -> None:
         self.fields.setdefault(username, {})[field_name] = CHANGED
@@ -145,7 +267,63 @@ class Draft:
             uid = number(row[2])
             if uid is None or uid < self.settings.uid_min:
                 return f"is a system account (uid {row[2]})"
+        elif username in self.elsewhere.users:
+            return f"is an account of this host in {self.elsewhere.users[username][1]}"
         return None
+
+    def name_problem(self, username: str, identity: str) -> Optional[str]:
+        """Why a name that is free can't be given to somebody in this run, or None. The next one looks again."""
+        if self.given_up.get(username, identity) == identity:
+            return None
+        self.look_again(self.today)
+        return f"what belonged to the former {username!r} is moved or removed first; it is the next run's"
+
+    def protecting_group(self, username: str) -> Optional[str]:
+        """A group of ``protected_groups`` that is called so or lists the user."""
+        if self._protected_members is None:
+            self._protected_members = {name: name for name in self.options.protected_groups}
+            for name in self.options.protected_groups:
+                for member in members(self.accounts.group.get(name) or ["", "", "", ""]):
+                    self._protected_members.setdefault(member, name)
+        return self._protected_members.get(username)
+
+    def busy_uids(self) -> Set[int]:
+        """Of our accounts those that have processes. Raises OSError."""
+        if self._busy_uids is None:
+            self._busy_uids = self.host.busy_uids(frozenset(self.ledger.uids()))
+        return self._busy_uids
+
+    def users_of_gid(self, gid: int) -> Set[str]:
+        """Accounts whose primary group it is. To be asked when no more are made."""
+        if self._users_of_gid is None:
+            self._users_of_gid = {}
+            for row in self.accounts.passwd.rows():
+                found = number(row[3])
+                if found is not None:
+                    self._users_of_gid.setdefault(found, set()).add(row[0])
+        return self._users_of_gid.get(gid, set())
+
+    def sharing_gid(self, gid: int) -> int:
+        """How many users of the roster have it as their primary gid."""
+        if self._shared_gids is None:
+            self._shared_gids = Counter(user.gid for user in self.roster.users if user.gid is not None)
+        return self._shared_gids.get(gid, 0)
+
+    def forget_member(self, usernames: Set[str]) -> Dict[str, Set[str]]:
+        """Take names out of all groups. Returns each name that was listed, and where."""
+        left: Dict[str, Set[str]] = {}
+        for table in (self.accounts.group, self.accounts.gshadow) if usernames else ():
+            for row in list(table.rows()) if table is not None else ():
+                before = list(row)
+                for place in (3,) if table is self.accounts.group else (2, 3):
+                    names = row[place].split(",")
+                    if not usernames.isdisjoint(names):
+                        row[place] = ",".join(name for name in names if name not in usernames)
+                        for name in usernames.intersection(names):
+                            left.setdefault(name, set()).add(row[0])
+                if row != before and table is not None:
+                    table.put(row)
+        return left
 
     def present(self) -> Tuple[Set[str], Set[str]]:
         """(ids, folded user names) that the source still knows, records rejected there or here included."""
@@ -154,12 +332,13 @@ class Draft:
         return ids, {folded(entry.name) for entry in rejected if entry.name}
 
     def finish(self) -> Plan:
-        """Gather what was noted into changes: disables first, then groups, then the users by name."""
+        """Gather what was noted into changes: disables first, then groups, then users by name, then removals."""
+        self._follow_up()
         users = []
         for username, fields in self.fields.items():
             users.append(Change("user", username, self.actions.get(username, "update"), fields))
-        order = {"disable": 0, "update": 2, "enable": 2, "adopt": 2, "create": 2}
-        users.sort(key=lambda change: (order[change.action], change.name))
+        order = {"disable": 0, "remove": 2}
+        users.sort(key=lambda change: (order.get(change.action, 1), change.name))
         first = [change for change in users if change.action == "disable"]
         rest = [change for change in users if change.action != "disable"]
         outcome = self.plan.outcome
@@ -171,8 +350,39 @@ class Draft:
         outcome.failed.sort(key=lambda failure: (failure.kind, failure.name))
         return self.plan
 
+    def _follow_up(self) -> None:
+        """What the disk is to be told after the account files, also what an earlier run could not."""
+        for key, entry in self.ledger.users.items():
+            former, old = entry.former, self.old_ledger.users.get(key)
+            if former is None:
+                continue
+            row = self.accounts.passwd.get(entry.username)
+            fresh = old is None or old.former != former
+            if entry.removed is not None:
+                archive = entry.archive if fresh else None
+                self.plan.removals.append(Removal(key, entry.username, entry.uid, former.home, archive))
+                if not fresh and row is None:
+                    self.actions[entry.username] = "remove"
+                    self.note(entry.username, "home" if former.home else "mail_and_jobs", former.home or "there", None)
+                    self.plan.departed.add(entry.username)
+            elif row is not None:
+                self.plan.moves.append(Move(key, entry.username, entry.uid, former.username, former.home, row[5]))
+                if not fresh and entry.username in self.active:
+                    self.note(entry.username, "former_username", former.username, None)
 
-def _printable(value: Any) -> Any:
+
+def _as_on_host(ledger: Ledger, accounts: Accounts) -> Ledger:
+    """A copy of the ledger in which an account whose removal was cut off before it was in the files is there again."""
+    copy = ledger.copy()
+    for key, entry in ledger.users.items():
+        if entry.removed is not None and entry.former is not None:
+            row = accounts.passwd.get(entry.username)
+            if row is not None and number(row[2]) == entry.uid:
+                copy.users[key] = replace(entry, removed=None, former=None, archive=None)
+    return copy
+
+
+def printable(value: Any) -> Any:
     """A value of the host's files as it can be shown: they may hold bytes that are no text, and terminal controls."""
     if isinstance(value, str) and not value.isprintable():
         return "".join(item if item.isprintable() else ascii(item)[1:-1] for item in value)

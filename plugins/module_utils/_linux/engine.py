@@ -6,24 +6,25 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from dataclasses import dataclass, replace
-from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Dict, FrozenSet, Mapping, Optional, Tuple
 
 from .._errors import LimitError, TargetError
 from .._limits import Found, Limit, refusals
-from .._outcome import Change, Failure, Outcome
+from .._outcome import Outcome
 from .._roster import document
-from .._roster.model import Roster
 from . import applied as applied_state
 from . import ledger as ledger_state
-from .draft import Options, Plan
+from . import snapshots
+from .draft import Options, Plan, Removal
 from .files import AccountFiles, Contents
-from .homes import HomeMaker, make_mail_spool
+from .follow_up import follow_up, prepare_removals
 from .host import RootHost, log_changes, refuse_foreign_layouts, tell_caches
 from .ledger import Ledger
-from .lock import password_lock
+from .lock import locks_left_behind, password_lock
 from .plan import make_plan
 from .settings import Settings, read_settings
 from .state import StateDirectory
@@ -50,6 +51,12 @@ class Request:
     limits: Mapping[str, Limit]
     #: digests of plans that may exceed the limits
     approved: FrozenSet[str] = frozenset()
+    #: what the snapshot of the account files is called, and how many runs' snapshots are kept for how many days
+    run_id: str = "run"
+    #: the controller's day (days since 1970): a host's clock may be wrong. None: the host's
+    today: Optional[int] = None
+    snapshot_count: int = 20
+    snapshot_days: int = 30
 
 
 class RosterNeeded(Exception):
@@ -66,10 +73,15 @@ def run(request: Request) -> Outcome:
         raise TargetError(foreign)
     state = StateDirectory(os.path.join(request.root, request.state_directory.lstrip("/")))
     files = AccountFiles(request.root)
+    # A run is short and makes no cycles to speak of; looking for them took a third of its time at 100,000 users.
+    collecting = gc.isenabled()
+    gc.disable()
     try:
         return _Run(request, state, files).run()
     finally:
         files.close()
+        if collecting:
+            gc.enable()
 
 
 class _Run:
@@ -82,7 +94,7 @@ class _Run:
     def run(self) -> Outcome:
         contents = self.files.read()
         ledger_bytes = self.state.read("ledger.json")
-        host_files = {"login.defs": self._login_defs(), "useradd": self.files.read_optional("default/useradd")}
+        host_files = self.files.host_defaults()
         known = self._as_left({**contents, **host_files, "ledger": ledger_bytes})
         if known is not None:
             return known
@@ -90,25 +102,48 @@ class _Run:
             raise RosterNeeded
         if document.digest(self.request.roster) != self.request.sent_digest:
             raise TargetError("the roster was damaged on its way to this host; nothing was changed, run again")
-        roster = document.parse(self.request.roster)
-
         settings = _settings(contents, host_files)
-        plan, new = self._plan(contents, ledger_bytes, roster, settings)
+        plan, new = self._plan(contents, ledger_bytes, settings, {})
         self.files.preflight(new)
         if self.request.check_mode:
             return plan.outcome
         with self.state.locked(LOCK_WAIT):
-            if new or self._is_news(plan.ledger, ledger_bytes):
+            sessions = self.request.options.end_sessions and os.path.realpath(self.request.root) == "/"
+            stuck = prepare_removals(self.request.root, plan, sessions)
+            prepared = set(plan.removals)
+            if stuck:
+                # Less than the plan that was within the limits, or approved.
+                plan, new = self._plan(contents, ledger_bytes, settings, stuck, limited=False)
+            if new or self._is_news(plan.ledger, ledger_bytes) or locks_left_behind(self.files.descriptor):
                 with password_lock(self.files.descriptor, self.files.path, LOCK_WAIT):
                     now = self.files.read(), self.state.read("ledger.json")
                     if now != (contents, ledger_bytes):
                         contents, ledger_bytes = now
-                        plan, new = self._plan(contents, ledger_bytes, roster, settings)
+                        plan, new = self._plan_again(contents, ledger_bytes, settings, stuck, prepared)
                     self._write(contents, ledger_bytes, plan, new)
                 self._announce(plan)
-            self._make_homes(plan, settings)
+            follow_up(self.request.root, plan, settings, sessions)
+            if self._is_news(plan.ledger, self.state.read("ledger.json")):
+                self.state.write("ledger.json", ledger_state.serialise(plan.ledger))
+            snapshots.expire(self.state, self.request.snapshot_count, self.request.snapshot_days, time.time())
             self._remember({**contents, **host_files, **new}, plan)
         return plan.outcome
+
+    def _plan_again(
+        self,
+        contents: Contents,
+        ledger_bytes: Optional[bytes],
+        settings: Settings,
+        stuck: Mapping[str, str],
+        prepared: AbstractSet[Removal],
+    ) -> Tuple[Plan, Dict[str, bytes]]:
+        """The plan from what the files say under the lock. Nobody is removed whose home is not archived by now."""
+        plan, new = self._plan(contents, ledger_bytes, settings, stuck)
+        late = {removal.identity for removal in plan.removals if removal not in prepared}
+        if late:
+            reason = "is not removed in this run, since the account files changed meanwhile"
+            plan, new = self._plan(contents, ledger_bytes, settings, {**dict.fromkeys(late, reason), **stuck})
+        return plan, new
 
     def _is_news(self, ledger: Ledger, ledger_bytes: Optional[bytes]) -> bool:
         if ledger_bytes is None:
@@ -125,26 +160,42 @@ class _Run:
             or last.files != applied_state.fingerprints(contents)
             # A warning may be about something that is not in these files, such as a shell that is not installed.
             or last.warnings
+            or (last.due is not None and self._today() >= last.due)
             or any(self.host.home_is_missing(home) for home in last.homes)
+            or not all(self._keys_are_there(*keys) for keys in last.keys)
         ):
             return None
         return last.outcome()
 
-    def _login_defs(self) -> Optional[bytes]:
-        content = self.files.read_optional("login.defs")
-        return self.files.read_optional("../usr/etc/login.defs") if content is None else content
+    def _today(self) -> int:
+        return _today() if self.request.today is None else self.request.today
+
+    def _keys_are_there(self, home: str, uid: int, digest: str) -> bool:
+        try:
+            return applied_state.keys_digest(self.host.authorized_keys(home, uid)) == digest
+        except OSError:
+            return False
 
     def _plan(
-        self, contents: Contents, ledger_bytes: Optional[bytes], roster: Roster, settings: Settings
+        self,
+        contents: Contents,
+        ledger_bytes: Optional[bytes],
+        settings: Settings,
+        stuck: Mapping[str, str],
+        limited: bool = True,
     ) -> Tuple[Plan, Dict[str, bytes]]:
         """The plan, within its limits, and the account files that it changes, looked at once more."""
         ledger = Ledger()
         if ledger_bytes is not None:
             ledger = ledger_state.parse(ledger_bytes, os.path.join(self.state.path, "ledger.json"))
-        today = int(time.time() // 86400)
-        plan = make_plan(Accounts.parse(contents), ledger, roster, self.request.options, settings, self.host, today)
+        accounts, options = Accounts.parse(contents), self.request.options
+        # Parsed anew for a second plan, which is rare: of 100,000 users it is too much to keep.
+        roster = document.parse(self.request.roster or b"")
+        plan = make_plan(accounts, ledger, roster, options, settings, self.host, self._today(), stuck)
+        del roster
         plan.outcome.roster_digest = self.request.roster_digest
-        self._limit(plan, first_run=not ledger.users)
+        if limited:
+            self._limit(plan, first_run=not ledger.users)
         new = _new_contents(contents, plan)
         if new:
             _check(contents, new, plan)
@@ -152,21 +203,23 @@ class _Run:
 
     def _limit(self, plan: Plan, first_run: bool) -> None:
         """Refuse a plan that is over a limit, unless exactly this plan was approved."""
-        digest = plan.outcome.plan_digest()
-        if digest in self.request.approved:
-            return
         changes = plan.outcome.changes
         admins = [change.name for change in changes if change.kind == "user" and "admin" in change.fields]
         sentences = refusals(
             {
                 "disables": Found(plan.disabled, plan.owned),
+                "removals": Found(plan.removed, plan.owned),
                 "leavers": Found(plan.leavers, plan.owned),
+                "renames": Found(list(plan.renamed), plan.owned),
                 "admin_changes": Found([] if first_run else admins, plan.owned),
                 "member_removals": Found(plan.lost_memberships, plan.memberships),
             },
             self.request.limits,
         )
-        if sentences:
+        if not sentences:
+            return
+        digest = plan.outcome.plan_digest()
+        if digest not in self.request.approved:
             raise LimitError(
                 f"This plan goes too far: {'; '.join(sentences)}. Nothing was written. If the source is right, "
                 f"approve={digest} lets exactly this plan through",
@@ -177,12 +230,14 @@ class _Run:
         """Ledger, account files, ledger: killed anywhere between, the next run knows what is ours."""
         self.files.preflight(new)
         old = ledger_state.parse(ledger_bytes, "ledger.json") if ledger_bytes is not None else Ledger()
-        ahead = ledger_state.serialise(_before_commit(old, plan.ledger))
+        ahead = ledger_state.serialise(before_commit(old, plan.ledger))
+        final = ledger_state.serialise(plan.ledger)
+        if new and self.request.snapshot_count:
+            snapshots.keep(self.state, self.request.run_id, contents, new, ledger_bytes, final, time.time())
         if ahead != ledger_bytes:
             self.state.write("ledger.json", ahead)
         if new:
             self.files.commit(contents, new)
-        final = ledger_state.serialise(plan.ledger)
         if final != ahead:
             self.state.write("ledger.json", final)
 
@@ -191,41 +246,17 @@ class _Run:
             tell_caches()
             log_changes(plan.outcome.changes)
 
-    def _make_homes(self, plan: Plan, settings: Settings) -> None:
-        """After the account files, since a home can be made again at any run. One failure does not stop the others."""
-        maker = HomeMaker(self.request.root, settings.skel, settings.home_mode)
-        for home in plan.homes:
-            try:
-                maker.make(home)
-            except OSError as problem:
-                reason = f"its home {home.path} could not be made: {problem.strerror}"
-                plan.outcome.failed.append(Failure("user", home.username, reason))
-                plan.outcome.changes = _without(plan.outcome.changes, home.username, "home_directory")
-        mail_gid = self._mail_gid(plan) if settings.mail_spool and plan.created else None
-        if mail_gid is not None:
-            for username in sorted(plan.created):
-                row = plan.accounts.passwd.get(username)
-                uid = number(row[2]) if row else None
-                if uid is not None:
-                    self._make_spool(plan, settings.mail_directory, username, uid, mail_gid)
-
-    def _make_spool(self, plan: Plan, directory: str, username: str, uid: int, gid: int) -> None:
-        try:
-            make_mail_spool(self.request.root, directory, username, uid, gid)
-        except OSError as problem:
-            plan.outcome.warnings.append(f"{username}: no mail spool in {directory}: {problem.strerror}")
-
-    def _mail_gid(self, plan: Plan) -> Optional[int]:
-        row = plan.accounts.group.get("mail")
-        return number(row[2]) if row else None
-
     def _remember(self, contents: Contents, plan: Plan) -> None:
         outcome = plan.outcome
+        # A snapshot and its hashes go in time, also on a host where nothing changes any more.
+        expiry = snapshots.next_expiry(self.state, self.request.snapshot_days)
         record = applied_state.Applied(
             roster_digest=self.request.roster_digest,
             options_digest=self.request.options_digest,
             files=applied_state.fingerprints({**contents, "ledger": self.state.read("ledger.json")}),
             homes=plan.expected_homes,
+            keys=[[keys.home, keys.uid, applied_state.keys_digest(keys.keys)] for keys in plan.keys],
+            due=min((day for day in (plan.due, expiry) if day is not None), default=None),
             unchanged=plan.active,
             rejected=[entry.as_dict() for entry in outcome.rejected],
             failed=[failure.as_dict() for failure in outcome.failed],
@@ -235,6 +266,10 @@ class _Run:
         content = applied_state.serialise(record)
         if content != self.state.read("applied.json"):
             self.state.write("applied.json", content)
+
+
+def _today() -> int:
+    return int(time.time() // 86400)
 
 
 def _settings(contents: Contents, host_files: Contents) -> Settings:
@@ -247,8 +282,8 @@ def _settings(contents: Contents, host_files: Contents) -> Settings:
 def _check(contents: Contents, new: Mapping[str, bytes], plan: Plan) -> None:
     """Parse what is about to be written as a stranger would. Raises TargetError."""
     before = Accounts.parse(contents)
-    after = Accounts.parse({**contents, **new})
-    expected = set(before.passwd.names()) | plan.created
+    after = Accounts.parse({"group": b"", **{name: {**contents, **new}[name] for name in ("passwd", "shadow")}})
+    expected = plan.expected_names(set(before.passwd.names()))
     problems = inconsistencies(before, after, expected, plan.untouchable)
     if problems:
         raise TargetError(f"the new account files would not be right: {'; '.join(problems)}. Nothing was written")
@@ -259,7 +294,7 @@ def _new_contents(old: Contents, plan: Plan) -> Dict[str, bytes]:
     return {name: content for name, content in plan.accounts.contents().items() if content != old[name]}
 
 
-def _before_commit(old: Ledger, new: Ledger) -> Ledger:
+def before_commit(old: Ledger, new: Ledger) -> Ledger:
     """The ledger that is true whether the commit happens or not: everything of both, and the expiry to put back of
     accounts about to be enabled."""
     users = {**old.users, **new.users}
@@ -272,16 +307,3 @@ def _before_commit(old: Ledger, new: Ledger) -> Ledger:
         for name in {*old.memberships, *new.memberships}
     }
     return Ledger(users, {**old.groups, **new.groups}, memberships)
-
-
-def _without(changes: List[Change], username: str, field: str) -> List[Change]:
-    """The changes without one field that was not done after all; a change that had only that is gone."""
-    kept = []
-    for change in changes:
-        if change.kind == "user" and change.name == username and field in change.fields:
-            fields = {key: value for key, value in change.fields.items() if key != field}
-            if not fields:
-                continue
-            change = replace(change, fields=fields)
-        kept.append(change)
-    return kept

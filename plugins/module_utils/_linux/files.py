@@ -12,18 +12,27 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import platform
+import re
 import stat
 import struct
 from contextlib import suppress
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._errors import TargetError
 
 #: In the order of a commit: what passwd refers to is there before passwd says so.
 NAMES = ("group", "gshadow", "subuid", "subgid", "shadow", "passwd")
 REQUIRED = ("passwd", "group", "shadow")
-_FS_IOC_GETFLAGS = 0x80086601
 _IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
+#: _IOR('f', 1, long) of <linux/fs.h>: the size of a long is in it, and the bits that say "read" differ.
+_READ = 2 << (29 if platform.machine().startswith(("ppc", "mips", "sparc", "alpha")) else 30)
+_FS_IOC_GETFLAGS = _READ | struct.calcsize("l") << 16 | ord("f") << 8 | 1
+_LABEL = "security.selinux"
+#: Is there when the kernel looks at SELinux labels.
+_SELINUX = "/sys/fs/selinux/enforce"
+#: How mountinfo writes blanks and backslashes.
+_OCTAL = re.compile(r"\\([0-7]{3})")
 #: Free space that must remain beyond what is written, in bytes.
 _SPARE = 1 << 20
 
@@ -53,6 +62,28 @@ class AccountFiles:
                 return file.read()
         except OSError:
             return None
+
+    def host_defaults(self) -> Contents:
+        """What shadow's tools take for the content of ``login.defs`` and of ``default/useradd`` ("useradd").
+
+        shadow with libeconf, as SUSE has it, reads /usr/etc/login.defs where /etc has none, and then what is in either
+        directory's login.defs.d/, by file name (``econf_readDirs``). Other builds know none of these.
+        """
+        vendor, login_defs = self.read_optional("../usr/etc/login.defs"), self.read_optional("login.defs")
+        parts = [vendor if login_defs is None else login_defs]
+        if vendor is not None:
+            snippets = {}
+            for folder in ("../usr/etc/login.defs.d", "login.defs.d"):
+                with suppress(OSError):
+                    names = os.listdir(os.path.join(self.path, folder))
+                    snippets.update({name: folder for name in names if name.endswith(".defs")})
+            parts += [self.read_optional(os.path.join(snippets[name], name)) for name in sorted(snippets)]
+        known = [part for part in parts if part is not None]
+        useradd = self.read_optional("default/useradd")
+        return {
+            "login.defs": b"\n".join(known) if known else None,
+            "useradd": self.read_optional("../usr/etc/default/useradd") if useradd is None else useradd,
+        }
 
     def _open(self, name: str) -> Optional[int]:
         """A descriptor of a regular file, or None if there is no such name."""
@@ -84,7 +115,7 @@ class AccountFiles:
             raise TargetError(f"the account files in {self.path} change faster than they can be read")
         for name in REQUIRED:
             if contents[name] is None:
-                hint = " (is this host NixOS, ostree or tcb?)" if name == "shadow" else ""
+                hint = " (does it keep passwords elsewhere, as with tcb?)" if name == "shadow" else ""
                 raise TargetError(f"{self.path}/{name} does not exist{hint}; this host's accounts can't be managed")
         return contents
 
@@ -102,6 +133,8 @@ class AccountFiles:
         """Whether every file of ``new`` can be replaced; raises TargetError before anything is written."""
         if not new:
             return
+        if _attributes(self.descriptor) & (_IMMUTABLE | _APPEND_ONLY):
+            raise TargetError(f"{self.path} is immutable (lsattr -d shows i or a). chattr -ia {self.path} opens it")
         mounts = _mount_points()
         status = os.fstatvfs(self.descriptor)
         if status.f_flag & os.ST_RDONLY or not os.access(self.path, os.W_OK):
@@ -110,18 +143,29 @@ class AccountFiles:
         if status.f_bfree * status.f_frsize < need:
             raise TargetError(f"{self.path} has no room for {need} bytes; free some space first")
         for name in new:
-            path = f"{self.path}/{name}"
-            descriptor = self._open(name)
-            if descriptor is None:
-                continue
-            try:
-                if os.path.realpath(path) in mounts:
-                    raise TargetError(f"{path} is a mount point and can't be replaced; manage it where it comes from")
-                flags = _attributes(descriptor)
-                if flags & (_IMMUTABLE | _APPEND_ONLY):
-                    raise TargetError(f"{path} is immutable (lsattr shows i or a); chattr -ia {path} if that is meant")
-            finally:
-                os.close(descriptor)
+            self._check_replaceable(name, mounts)
+            if not self._is_link(name + "-"):
+                self._check_replaceable(name + "-", mounts)
+
+    def _is_link(self, name: str) -> bool:
+        with suppress(FileNotFoundError):
+            return stat.S_ISLNK(os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mode)
+        return False
+
+    def _check_replaceable(self, name: str, mounts: Sequence[str]) -> None:
+        """A file with further hard links is: like useradd and passwd(1), this leaves the old content to the others,
+        which are copies made with ``cp -l`` rather than anything that should follow."""
+        path = f"{self.path}/{name}"
+        descriptor = self._open(name)
+        if descriptor is None:
+            return
+        try:
+            if os.path.realpath(path) in mounts:
+                raise TargetError(f"{path} is a mount point and can't be replaced; manage it where it comes from")
+            if _attributes(descriptor) & (_IMMUTABLE | _APPEND_ONLY):
+                raise TargetError(f"{path} is immutable (lsattr shows i or a). chattr -ia {path} opens it")
+        finally:
+            os.close(descriptor)
 
     def commit(self, old: Contents, new: Mapping[str, bytes]) -> None:
         """Replace the files of ``new``. The caller holds the lock and has checked the contents."""
@@ -201,8 +245,7 @@ class AccountFiles:
             else:
                 # The mode's group bits are then the list's mask: alone they would give the group other rights.
                 os.setxattr(descriptor, "system.posix_acl_access", access_list)
-            with suppress(OSError):
-                os.setxattr(descriptor, "security.selinux", os.getxattr(source, "security.selinux"))
+            _copy_label(source, descriptor, f"{self.path}/{like}")
         finally:
             os.close(source)
 
@@ -211,19 +254,38 @@ def _temporary(name: str) -> str:
     return f".{name}.identity-roster"
 
 
+def _copy_label(source: int, descriptor: int, path: str) -> None:
+    """The SELinux label. Raises OSError where the kernel looks at labels and this one can't be given: under a label
+    of its own, shadow could be open to services, or closed to login."""
+    try:
+        label = os.getxattr(source, _LABEL)
+    except OSError:
+        return
+    try:
+        if os.getxattr(descriptor, _LABEL) == label:
+            return
+    except OSError:
+        pass
+    try:
+        os.setxattr(descriptor, _LABEL, label)
+    except OSError as problem:
+        if os.path.exists(_SELINUX):
+            raise OSError(problem.errno, f"{path}'s SELinux label can't be kept ({problem.strerror})") from None
+
+
 def _attributes(descriptor: int) -> int:
-    """The inode's flags (chattr), or 0 where the file system has none."""
+    """The inode's flags (chattr), or 0 where the file system has none. The kernel writes an int, not a long."""
     try:
         answer = fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, struct.pack("l", 0))
     except OSError:
         return 0
-    return int(struct.unpack("l", answer)[0])
+    return int(struct.unpack_from("i", answer)[0])
 
 
 def _mount_points() -> List[str]:
     """Paths that something is mounted on, as this process sees them."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            return [line.split(" ")[4].replace("\\040", " ") for line in file]
+            return [_OCTAL.sub(lambda found: chr(int(found.group(1), 8)), line.split(" ")[4]) for line in file]
     except OSError:
         return []

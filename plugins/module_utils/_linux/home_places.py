@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Dict, Iterator, Optional
 
 from .._roster.posix import home_problem
@@ -20,7 +21,7 @@ class HomePlaces:
         self._above: Dict[str, str] = {}
         for row in passwd.rows():
             if (number(row[2]) or 0) >= uid_min:
-                self.take(row[5], row[0])
+                self.take(row[5], intern(row[0]))
 
     def take(self, path: str, username: str) -> None:
         path = path.rstrip("/")
@@ -29,6 +30,14 @@ class HomePlaces:
         self._owners.setdefault(path, username)
         for folder in _folders_above(path):
             self._above.setdefault(folder, username)
+
+    def rename(self, path: str, old: str, new: str) -> None:
+        """The account whose home this is has another name from now on."""
+        path = path.rstrip("/")
+        for places, folders in ((self._owners, (path,)), (self._above, tuple(_folders_above(path)))):
+            for folder in folders:
+                if places.get(folder) == old:
+                    places[folder] = new
 
     def problem(self, path: str, username: str) -> Optional[str]:
         """Why a user can't have this home."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from itertools import chain
+from sys import intern
 from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from .._roster.posix import CONTAINER_IDS, RESERVED_IDS, id_problem
@@ -53,7 +54,8 @@ class _NewRanges:
     def __init__(self, span: SubordinateIds, ranges: SubordinateRanges, taken: Iterable[int]) -> None:
         self._span = span
         self._low = self._given_from = span.first
-        self._obstacles = sorted(chain(ranges.spans(), ((item, item) for item in taken if item >= span.first)))
+        inside = ((item, item) for item in taken if span.first <= item <= span.last)
+        self._obstacles = sorted(chain(ranges.spans(), inside))
         self._position = 0
 
     def give(self) -> Optional[int]:
@@ -190,5 +192,5 @@ def _holders(table: Table) -> Dict[int, str]:
     for row in table.every_row():
         identifier = number(row[2])
         if identifier is not None:
-            holders.setdefault(identifier, row[0])
+            holders.setdefault(identifier, intern(row[0]))
     return holders

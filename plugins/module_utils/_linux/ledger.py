@@ -10,7 +10,7 @@ Kept as /var/lib/identity-roster/ledger.json; this module only knows its content
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Optional, Set
 
 from .._errors import TargetError
@@ -22,17 +22,33 @@ FORMAT = "identity.roster.ledger/1"
 class Disabled:
     """Why an account is disabled: ``source`` (the roster says so) or ``missing`` (the user left the roster).
 
-    ``since`` is a day (days since 1970); ``expire`` is the shadow field as it was before, to be put back.
+    ``since`` is a day (days since 1970); ``expire`` is the shadow field as it was before, to be put back; ``admin``
+    tells that admin rights were dropped with it.
     """
 
     reason: str
     since: int
     expire: str = ""
+    admin: bool = False
+
+
+@dataclass(frozen=True)
+class Former:
+    """What of an account is still to be moved (after a rename) or removed: its old name, and its old home ("": that
+    stays where it is)."""
+
+    username: str
+    home: str
 
 
 @dataclass(frozen=True)
 class OwnedUser:
-    """An account that this collection made, or took over when told to."""
+    """An account that this collection made, or took over when told to.
+
+    One with ``removed`` (a day) is gone; its entry stays, so that its uid is never given to another person, and says
+    where the home is archived. ``former`` is there from the moment when the account files say so until the disk does
+    too: a run may be cut off between.
+    """
 
     username: str
     uid: int
@@ -40,6 +56,9 @@ class OwnedUser:
     private_group: bool = False
     adopted: bool = False
     disabled: Optional[Disabled] = None
+    removed: Optional[int] = None
+    former: Optional[Former] = None
+    archive: Optional[str] = None
 
 
 @dataclass
@@ -56,17 +75,19 @@ class Ledger:
             dict(self.users), dict(self.groups), {key: list(names) for key, names in self.memberships.items()}
         )
 
-    def owner_of(self, username: str) -> Optional[str]:
-        """The stable id whose account is called so."""
-        return next((key for key, entry in self.users.items() if entry.username == username), None)
-
     def uids(self) -> Set[int]:
         return {entry.uid for entry in self.users.values()}
 
+    def finish(self, identity: str) -> None:
+        """What was left to be moved or removed has been."""
+        self.users[identity] = replace(self.users[identity], former=None)
+
 
 def serialise(ledger: Ledger) -> bytes:
-    document: Dict[str, Any] = {"format": FORMAT, **asdict(ledger)}
-    return json.dumps(document, sort_keys=True, ensure_ascii=False, indent=1).encode("utf-8", "surrogateescape") + b"\n"
+    document: Dict[str, Any] = {"format": FORMAT, **vars(ledger)}
+    # Indenting, or copying the entries by asdict, takes ten times as long (10,000 users: 1.6 s against 0.2 s).
+    text = json.dumps(document, default=vars, sort_keys=True, ensure_ascii=False)
+    return text.encode("utf-8", "surrogateescape") + b"\n"
 
 
 def _is_sound(entry: OwnedUser) -> bool:
@@ -74,11 +95,16 @@ def _is_sound(entry: OwnedUser) -> bool:
     kinds = [type(value) for value in (entry.username, entry.uid, entry.gid, entry.private_group, entry.adopted)]
     if kinds != [str, int, int, bool, bool]:
         return False
-    disabled = entry.disabled
+    kinds = [type(value) for value in (entry.removed, entry.archive) if value is not None]
+    if kinds != [kind for value, kind in ((entry.removed, int), (entry.archive, str)) if value is not None]:
+        return False
+    former, disabled = entry.former, entry.disabled
+    if former is not None and [type(former.username), type(former.home)] != [str, str]:
+        return False
     if disabled is None:
         return True
-    kinds = [type(value) for value in (disabled.reason, disabled.since, disabled.expire)]
-    return kinds == [str, int, str] and not {":", "\n"} & set(disabled.expire)
+    kinds = [type(value) for value in (disabled.reason, disabled.since, disabled.expire, disabled.admin)]
+    return kinds == [str, int, str, bool] and not {":", "\n"} & set(disabled.expire)
 
 
 def parse(content: bytes, path: str) -> Ledger:
@@ -90,8 +116,12 @@ def parse(content: bytes, path: str) -> Ledger:
             raise ValueError(f"its format is {document['format']!r}, this version reads {FORMAT!r}")
         users = {}
         for key, entry in document["users"].items():
-            disabled = entry.pop("disabled")
-            users[key] = OwnedUser(disabled=Disabled(**disabled) if disabled else None, **entry)
+            disabled, former = entry.pop("disabled"), entry.pop("former", None)
+            users[key] = OwnedUser(
+                disabled=Disabled(**disabled) if disabled else None,
+                former=Former(**former) if former else None,
+                **entry,
+            )
             if not _is_sound(users[key]):
                 raise ValueError(f"the entry of {key!r} is not one")
         groups, memberships = document["groups"], document["memberships"]

@@ -79,6 +79,8 @@ def set_access(
         row[1] = bare if enabled else "!" + bare
         row[7] = _expiry(found, former, enabled)
     _record(draft, identity, found, enabled, reason)
+    if enabled is False:
+        draft.plan.locked_out[username] = draft.ledger.users[identity].uid
     if new_hash:
         if not created and draft.today > 0:
             row[2] = str(draft.today)
@@ -110,7 +112,7 @@ def _record(draft: Draft, identity: str, found: _Found, enabled: Optional[bool],
         disabled = former
     else:
         expire = former.expire if former else "" if found.expire == EXPIRED else found.expire
-        disabled = Disabled(reason, draft.today, expire)
+        disabled = Disabled(reason, draft.today, expire, former is not None and former.admin)
     if disabled != former:
         draft.ledger.users[identity] = replace(entry, disabled=disabled)
 

@@ -6,19 +6,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, List, Optional, Set, Tuple
 
 from .._outcome import Change
-from .._roster.model import Group
+from .._roster.model import Group, User
 from .._roster.posix import group_problem
 from .draft import Draft
-from .plan_users import add_group
+from .plan_users import add_group, former_owner
 from .tables import members, number
 
 
 def plan_groups(draft: Draft) -> None:
     """Make the roster's groups. ``draft.managed`` afterwards maps a group to whether the ledger owns it."""
-    private = {entry.username for entry in draft.ledger.users.values() if entry.private_group}
+    private = {entry.username for entry in draft.ledger.users.values() if entry.private_group and entry.removed is None}
     for group in draft.roster.groups:
         row = draft.accounts.group.get(group.name)
         problem = _problem(draft, group, row, private)
@@ -43,10 +44,15 @@ def _problem(draft: Draft, group: Group, row: Optional[List[str]], private: Set[
     if problem:
         return problem
     reason = None
-    if group.name == draft.options.admin_group:
+    if group.name in draft.options.protected_groups:
+        reason = "is in protected_groups"
+    elif group.name == draft.options.admin_group:
         reason = "is the admin group, whose members are the roster's admins"
     elif group.name in private:
         reason = "is the private group of the user of that name"
+    elif row is None and group.name in draft.elsewhere.groups:
+        path = draft.elsewhere.groups[group.name][1]
+        reason = f"is a group of this host in {path}; give it a line in /etc/group, with its gid, to put users into it"
     elif row is None and draft.accounts.group.is_malformed(group.name):
         reason = "has a line in this host's group file that is not well-formed"
     elif row is not None and _is_private(draft, row):
@@ -70,11 +76,14 @@ def _create(draft: Draft, group: Group) -> Optional[str]:
     """Add a group. Returns why that can't be done."""
     gid = group.gid if group.gid is not None else draft.ledger.groups.get(group.name)
     if gid is not None:
-        problem = draft.ids.gid_problem(gid)
+        problem = draft.ids.gid_problem(gid) or former_owner(draft, gid)
         if problem:
             return problem
     else:
         gid = draft.ids.new_gid()
+    other = draft.group_names.of(group.name)
+    if other is not None:
+        return f"differs from the group {other!r} of this host in letter case only, and sudo takes the two for one"
     if gid is None:
         return f"no gid is free between {draft.settings.gid_min} and {draft.settings.gid_max}"
     add_group(draft, group.name, gid)
@@ -92,7 +101,7 @@ def _is_private(draft: Draft, row: List[str]) -> bool:
 def _adopt_vanished(draft: Draft) -> None:
     """Groups that the roster no longer has stay, and lose the members that the roster no longer puts there: ours all of
     them, others those that were added."""
-    known = {group.name for group in draft.roster.groups} | {draft.options.admin_group}
+    known = {group.name for group in draft.roster.groups} | {draft.options.admin_group} | draft.options.protected_groups
     known |= {entry.name for entry in draft.roster.rejected if entry.kind == "group" and entry.name}
     for name, gid in draft.ledger.groups.items():
         row = draft.accounts.group.get(name)
@@ -221,11 +230,18 @@ def _set_admins(draft: Draft) -> None:
     if not group:
         return
     row = draft.accounts.group.get(group)
-    disabled = {entry.username for entry in draft.ledger.users.values() if entry.disabled is not None}
-    admins = {name for name, user in draft.active.items() if user.admin and name not in disabled}
+    disabled = {
+        entry.username for entry in draft.ledger.users.values() if entry.disabled is not None and entry.removed is None
+    }
+    admins = {
+        name for name, user in draft.active.items() if name not in disabled and (user.admin or _was_admin(draft, user))
+    }
     if row is None:
         if admins:
-            draft.fail("group", group, f"does not exist, so {', '.join(sorted(admins))} can't be made admins")
+            problem = "does not exist"
+            if group in draft.elsewhere.groups:
+                problem = f"is in {draft.elsewhere.groups[group][1]} only and needs a line in /etc/group, with its gid"
+            draft.fail("group", group, f"{problem}, so {', '.join(sorted(admins))} can't be made admins")
         return
     dropped = {name for name, user in draft.active.items() if user.admin is False} | disabled
     dropped -= {name for name in draft.left_alone if name not in draft.plan.departed}
@@ -247,3 +263,16 @@ def _set_admins(draft: Draft) -> None:
         draft.note(username, "admin", None if username in draft.plan.created else False, True)
     for username in sorted(leaving):
         draft.note(username, "admin", True, False)
+    _remember_admins(draft, leaving)
+
+
+def _was_admin(draft: Draft, user: User) -> bool:
+    """Whether somebody about whose admin rights the source says nothing lost them only by being disabled."""
+    former = draft.old_ledger.users.get(user.id)
+    return user.admin is None and former is not None and former.disabled is not None and former.disabled.admin
+
+
+def _remember_admins(draft: Draft, leaving: Set[str]) -> None:
+    for key, entry in draft.ledger.users.items():
+        if entry.disabled is not None and entry.username in leaving:
+            draft.ledger.users[key] = replace(entry, disabled=replace(entry.disabled, admin=True))

@@ -41,6 +41,8 @@ class Settings:
     home_mode: int = 0o700
     shell: str = ""
     skel: str = "/etc/skel"
+    #: The vendor's skeleton, for what is not in ``skel``.
+    vendor_skel: str = "/usr/etc/skel"
     inactive: str = ""
     expire: str = ""
     mail_spool: bool = False
@@ -132,6 +134,7 @@ def read_settings(login_defs: Optional[bytes], useradd: Optional[bytes], gid_of:
         home_mode=home_mode & 0o777,
         shell=defaults.get("SHELL", ""),
         skel=defaults.get("SKEL", "") or fallback.skel,
+        vendor_skel=defaults.get("USRSKEL", "") or fallback.vendor_skel,
         inactive=_days(defaults.get("INACTIVE"), ""),
         expire=str(_day(expire)) if _day(expire) is not None else "",
         mail_spool=defaults.get("CREATE_MAIL_SPOOL", "no").lower() == "yes",

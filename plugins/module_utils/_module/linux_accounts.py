@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, FrozenSet, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -18,11 +18,16 @@ from .._limits import read_limits
 from .._linux.draft import Options
 from .._linux.engine import Request, RosterNeeded, run
 from .._linux.host import default_admin_group
+from .._linux.snapshots import run_id_problem
 from .._outcome import Outcome
 from .._roster.posix import path_problem
 
 #: Counts with everything else that shapes a plan: a host that was brought in line by other rules is looked at anew.
 RULES = "0.1.0"
+#: Options that do not count.
+_NOT_SHAPING = ("roster", "_controller", "run_id", "snapshot_count", "snapshot_days")
+#: The run that disables an account is never the one that removes it, and neither is one right after it.
+_LEAST = {"remove_after": 1, "snapshot_count": 0, "snapshot_days": 1}
 
 
 def run_module(module: AnsibleModule) -> None:
@@ -40,6 +45,7 @@ def run_module(module: AnsibleModule) -> None:
     except RosterError as error:
         _fail(module, str(error), Outcome(roster_digest=_told(params).get("roster_digest")))
         return
+    result = {**outcome.as_result(), "run_id": request.run_id}
     for warning in outcome.warnings:
         module.warn(warning)
     if outcome.failed:
@@ -47,19 +53,20 @@ def run_module(module: AnsibleModule) -> None:
         more = f"; and {len(outcome.failed) - 5} more in failures" if len(outcome.failed) > 5 else ""
         module.fail_json(
             msg=f"{len(outcome.failed)} records could not be applied; the others were. {shown}{more}",
-            **outcome.as_result(),
+            **result,
         )
-    module.exit_json(**outcome.as_result())
+    module.exit_json(**result)
 
 
 def _told(params: Dict[str, Any]) -> Dict[str, Any]:
-    """What the action plugin says: roster_digest, connected_user, and sent_digest once the roster was sent."""
+    """What the action plugin says: roster_digest, connected_user, run_id, today, and sent_digest once the roster is
+    sent."""
     return params["_controller"] or {}
 
 
 def _fail(module: AnsibleModule, message: str, outcome: Outcome, refused: bool = False) -> None:
     """Nothing was written: what was planned shows under refused, so that no log takes it for done."""
-    result = outcome.as_result()
+    result = {**outcome.as_result(), "run_id": _run_id(module.params)}
     if refused:
         result["refused"] = result["changes"]
         result["changed"] = False
@@ -85,8 +92,15 @@ def _request(params: Dict[str, Any], check_mode: bool) -> Request:
         limits = read_limits(params["limits"])
     except ValueError as problem:
         raise TargetError(f"limits {problem}") from None
+    for name, least in _LEAST.items():
+        if params[name] < least:
+            raise TargetError(f"{name} is {params[name]}, and must be {least} at least")
+    run_id = _run_id(params) or ""
+    unfit = run_id_problem(run_id)
+    if unfit:
+        raise TargetError(f"run_id {run_id!r} {unfit}")
     options = _options(params, root)
-    shaping = {key: value for key, value in params.items() if key not in ("roster", "_controller")}
+    shaping = {key: value for key, value in params.items() if key not in _NOT_SHAPING}
     shaping.update(rules=RULES, protected=options.protected, shell=options.default_shell, admins=options.admin_group)
     text = json.dumps(shaping, sort_keys=True, default=str)
     return Request(
@@ -100,7 +114,16 @@ def _request(params: Dict[str, Any], check_mode: bool) -> Request:
         check_mode=check_mode,
         limits=limits,
         approved=frozenset(params["approve"]),
+        run_id=run_id,
+        today=_told(params).get("today"),
+        snapshot_count=params["snapshot_count"],
+        snapshot_days=params["snapshot_days"],
     )
+
+
+def _run_id(params: Dict[str, Any]) -> Optional[str]:
+    given: Optional[str] = params["run_id"] or _told(params).get("run_id")
+    return given
 
 
 def _take(path: str) -> bytes:
@@ -130,12 +153,28 @@ def _options(params: Dict[str, Any], root: str) -> Options:
         default_shell=shell,
         home_base=params["home_base"],
         missing_users=params["missing_users"],
+        remove_after=params["remove_after"],
+        removed_homes=params["removed_homes"],
+        archives=params["state_dir"].rstrip("/") + "/archives",
+        move_homes=params["move_homes"],
+        end_sessions=params["end_sessions"],
+        authorized_keys=params["authorized_keys"],
+        require_admin=params["require_admin"],
+        protected_groups=_protected_groups(params["protected_groups"], admin_group),
         update_password=params["update_password"],
         create_homes=params["create_homes"],
         allow_unicode_names=params["allow_unicode_names"],
         adopt=frozenset(params["adopt"]),
         protected=_protected(params),
     )
+
+
+def _protected_groups(names: List[str], admin_group: str) -> FrozenSet[str]:
+    if admin_group in names:
+        raise TargetError(
+            f"protected_groups names {admin_group!r}, the admin group. An empty admin_group leaves admin rights alone"
+        )
+    return frozenset(names)
 
 
 def _protected(params: Dict[str, Any]) -> Dict[str, str]:
