@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import hypothesis
@@ -18,7 +19,7 @@ import pytest
 
 from tests.tools.checkout import ROOT, linked_tree
 
-pytest_plugins = ["tests.fleet.fixtures"]
+pytest_plugins = ["tests.fleet.fixtures", "tests.tables"]
 
 _TREE = linked_tree()
 sys.path.insert(0, str(_TREE))
@@ -26,6 +27,10 @@ sys.path.insert(0, str(_TREE))
 hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".dev/hypothesis")
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci")
+
+
+#: Roughly, what a test takes that asks for this fixture: hosts, or the root directories of hosts.
+_SECONDS = {"fleet10": 40, "fleet2": 10, "scenario": 5}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,6 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
         ANSIBLE_NOCOLOR="1",
         LC_ALL="C.UTF-8",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest first: none of them keeps one worker busy when the others are done."""
+    seconds = Counter[Path]()
+    for item in items:
+        seconds[item.path] += max(_SECONDS.get(name, 0) for name in ("", *getattr(item, "fixturenames", ())))
+    items.sort(key=lambda item: -seconds[item.path])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,20 +11,24 @@ import os
 import sys
 from pathlib import Path
 
-from tests.bench import accounts
+from tests.bench import accounts, engine
 from tests.tools.checkout import linked_tree
 from tests.tools.console import Stop
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev bench", description="Measure against a peer, in one run.")
-    parser.add_argument("--users", type=int, default=316, help="take only the first N records of capture 10")
+    parser.add_argument("part", nargs="?", choices=("accounts", "engine"), help="measure only this; all by default")
+    parser.add_argument("--users", type=int, default=316, help="accounts: the first N records of capture 10")
     options = parser.parse_args()
     os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(linked_tree())
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     if os.geteuid() != 0:
-        raise Stop("the measurements need root: they run on a fleet of SSH hosts")
-    print(accounts.measure(options.users), flush=True)
+        raise Stop("the measurements need root: they give files to others and run on a fleet of SSH hosts")
+    if options.part != "accounts":
+        print(engine.measure(), flush=True)
+    if options.part != "engine":
+        print(accounts.measure(options.users), flush=True)
     return 0
 
 

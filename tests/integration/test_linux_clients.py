@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,17 +81,27 @@ def assert_people(host: Host) -> None:
         assert getent(host, "group", name)[2] == str(gid)  # type: ignore[index]
 
 
-def test_ten_hosts_through_three_days_at_the_portal(fleet10: Fleet, tmp_path: Path, user_key: Path) -> None:
-    """Captures 04, 05 and 06, each: the plan, the run, nothing more to do; and who gets in afterwards."""
+def assert_second_day(host: Host, changes: list[dict[str, Any]]) -> None:
+    """Capture 05 after 04."""
+    by_name = {change["name"]: change for change in changes}
+    assert {name: change["action"] for name, change in by_name.items()} == {
+        "mehrfach": "disable", "chef": "update", "anna.schmidt": "update",
+    }  # fmt: skip
+    assert by_name["chef"]["fields"] == {"admin": [True, False]}
+    assert "sudo" not in groups_of(host, "chef")
+    assert not may_sudo(host, "chef")
+    assert groups_of(host, "anna.schmidt") == {"anna.schmidt", "mitarbeiter", "vertrieb", "projekt.x-2"}
+    assert expiry_of(host, "mehrfach") == "Jan 02, 1970"
+
+
+def test_ten_hosts(fleet10: Fleet, tmp_path: Path) -> None:
+    """Capture 04: the plan, the run, nothing more to do, on every host; and the next day's run."""
     hosts = fleet10.hosts
     baseline = {host.name: complaints(host) for host in hosts}
     untouched = {host.name: (host.root / "etc/passwd").read_text() for host in hosts}
-    public = user_key.with_suffix(".pub")
-    doors = [hosts[0], hosts[1]]
     with Portal(capture="04") as portal:
-        known_passwords(portal, hosts[0])
         sync = Sync(portal, fleet10, tmp_path)
-        done = sync.prove()
+        done = sync.prove(whole=True)
         clean(hosts, baseline)
         assert portal.failures == []
         for host in hosts:
@@ -103,9 +114,24 @@ def test_ten_hosts_through_three_days_at_the_portal(fleet10: Fleet, tmp_path: Pa
                 "Shop Administrators", "Projekt Größe (2)", "Externe Mitarbeiter",
             }  # fmt: skip
             assert (host.root / "etc/passwd").read_text().startswith(untouched[host.name])
-        for host in doors:
+        portal.serve("05")
+        changes = sync.apply().changes()
+        clean(hosts, baseline)
+        for host in hosts:
+            assert_second_day(host, changes[host.name])
+
+
+def test_three_days_at_the_portal(fleet2: Fleet, tmp_path: Path, user_key: Path) -> None:
+    """Captures 04, 05, 06 and 04 again: the plan, the run, nothing more to do; and who gets in afterwards."""
+    hosts = fleet2.hosts
+    baseline = {host.name: complaints(host) for host in hosts}
+    with Portal(capture="04") as portal:
+        known_passwords(portal, hosts[0])
+        sync = Sync(portal, fleet2, tmp_path)
+        sync.apply()
+        for host in hosts:
             for username in ("anna.schmidt", "chef", "mehrfach"):
-                give_key(host, username, public)
+                give_key(host, username, user_key.with_suffix(".pub"))
                 assert gets_in(host, username, user_key) == (True, True)
             assert gets_in(host, "gesperrt", user_key) == (False, False)
             refused = host.ssh("chef", key=user_key, command="sudo -n -l").stderr
@@ -113,39 +139,29 @@ def test_ten_hosts_through_three_days_at_the_portal(fleet10: Fleet, tmp_path: Pa
 
         portal.serve("05")
         known_passwords(portal, hosts[0])
-        done = sync.prove()
+        changes = sync.prove().changes()
         clean(hosts, baseline)
         for host in hosts:
-            by_name = {change["name"]: change for change in done.changes()[host.name]}
-            assert {name: change["action"] for name, change in by_name.items()} == {
-                "mehrfach": "disable", "chef": "update", "anna.schmidt": "update",
-            }  # fmt: skip
-            assert by_name["chef"]["fields"] == {"admin": [True, False]}
-            assert "sudo" not in groups_of(host, "chef")
-            assert not may_sudo(host, "chef")
-            assert groups_of(host, "anna.schmidt") == {"anna.schmidt", "mitarbeiter", "vertrieb", "projekt.x-2"}
-            assert expiry_of(host, "mehrfach") == "Jan 02, 1970"
-        for host in doors:
+            assert_second_day(host, changes[host.name])
             assert gets_in(host, "mehrfach", user_key) == (False, False)
             assert gets_in(host, "chef", user_key) == (True, True)
 
         portal.serve("06")
         known_passwords(portal, hosts[0])
-        done = sync.prove()
+        changes = sync.prove().changes()
         clean(hosts, baseline)
         for host in hosts:
-            actions = {change["name"]: change["action"] for change in done.changes()[host.name]}
+            actions = {change["name"]: change["action"] for change in changes[host.name]}
             assert actions["ohnename"] == "disable"
             assert getent(host, "passwd", "ohnename") is not None
             assert getent(host, "group", "vertrieb")[3] == ""  # type: ignore[index]
-        for host in doors:
             assert gets_in(host, "ohnename", user_key)[0] is False
             assert gets_in(host, "anna.schmidt", user_key) == (True, True)
 
         # Enabled again at the source: the same password and key let in as before.
         portal.serve("04")
         known_passwords(portal, hosts[0])
-        sync.prove()
+        sync.prove(whole=True)
         assert_people(hosts[0])
         assert gets_in(hosts[0], "mehrfach", user_key) == (True, True)
 
@@ -166,7 +182,7 @@ def test_as_the_portal_ships_everyone_shares_one_uid(fleet2: Fleet, tmp_path: Pa
             assert {path for path in now if now[path] != before[host.name].get(path)} <= state
 
         sync.variables = {"fetch_uid_policy": "derive", "fetch_gid_policy": "derive"}
-        sync.prove()
+        sync.prove(whole=True)
         people = {"Administrator", "anna.schmidt", "chef", "gesperrt", "neu", "jürgen", "max.muster-mann", "obrien"}
         people |= {"ohnename", "leerzeichen", "mehrfach", "nohash2"}
         people |= {"p.mueller", "k.klein", "Kapital"} if capture == "02" else set()
@@ -185,7 +201,7 @@ def test_as_the_portal_ships_everyone_shares_one_uid(fleet2: Fleet, tmp_path: Pa
 def test_a_source_that_fails_changes_nothing_anywhere(fleet2: Fleet, tmp_path: Path) -> None:
     with Portal(capture="04") as portal:
         sync = Sync(portal, fleet2, tmp_path, {"fetch_retries": 0, "fetch_timeout": 3})
-        sync.prove()
+        sync.apply()
         before = sync.fingerprints()
         roster = (tmp_path / "roster.json").read_bytes()
         for fault in ("empty", "html_200", "redirect_301", "forbidden", "directory_down", "truncated", "not_a_list"):
@@ -202,7 +218,7 @@ def test_a_source_that_fails_changes_nothing_anywhere(fleet2: Fleet, tmp_path: P
 def test_a_roster_that_would_disable_too_many_is_refused(fleet2: Fleet, tmp_path: Path) -> None:
     with Portal(capture="04") as portal:
         sync = Sync(portal, fleet2, tmp_path)
-        sync.prove()
+        sync.apply()
         before = sync.fingerprints()
         gone = ["anna.schmidt", "chef", "max.muster-mann", "obrien"]
         for username in gone:

@@ -47,12 +47,14 @@ def hostile_cases() -> list[dict[str, Any]]:
 
 
 def test_hostile_rules_never_make_sudo_unusable(fleet2: Fleet) -> None:
-    cases = hostile_cases()
-    assert len(cases) > 40
+    chosen = hostile_cases()
+    assert len(chosen) > 40
     print()
-    for host in fleet2.hosts:
+    for turn, host in enumerate(fleet2.hosts):
         host.run(["useradd", "anna"], check=True)
         lost = wrote = 0
+        # The two releases take turns; what each sudo makes of commands and names is asked below.
+        cases = chosen[turn :: len(fleet2.hosts)]
         for case, answer in zip(cases, attempts(host, cases), strict=True):
             assert answer["untouched"], (host.name, case, "check mode wrote something")
             assert answer["left"] in (["README", "ansible"], ["README", "ansible", "identity-roster"]), (

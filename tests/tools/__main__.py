@@ -29,7 +29,7 @@ def main(command: str, arguments: Sequence[str]) -> int:
     if command == "test":
         return test(arguments)
     if command == "bench":
-        debian.need(debian.TEST)
+        debian.need(debian.BENCH)
         _become(_environment(), ["python", "-m", "tests.bench", *arguments])
     if command == "fleet":
         debian.need(debian.FLEET)
@@ -73,8 +73,11 @@ def test(arguments: Sequence[str]) -> int:
         say(f"LINT FAILED: {', '.join(failed)} (see above). The tests run all the same")
     _wait_for(images)
     environment = {**_environment(), "DEV_LINT_FAILED": ", ".join(failed)}
-    # A file stays with one worker, so its fleet is started once.
-    command = [_program("python"), "-m", "pytest", "--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
+    # One worker more than there are cores: a playbook waits for its hosts, a refused login for PAM. A file stays with
+    # one worker, so its fleet is started once; the files come in the order of tests/conftest.py, not of their tests.
+    workers = min(4, (os.cpu_count() or 1) + 1)
+    options = [f"--numprocesses={workers}", "--dist=loadfile", "--no-loadscope-reorder"]
+    command = [_program("python"), "-m", "pytest", *options]
     tested = subprocess.run(command, env=environment, check=False)
     return tested.returncode or (1 if failed else 0)
 

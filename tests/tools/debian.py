@@ -17,6 +17,7 @@ VENV = {"ensurepip": "python3-venv"}
 LINT = {**VENV, "git": "git"}
 FLEET = {"debootstrap": "debootstrap", "ssh": "openssh-client", "ip": "iproute2"}
 TEST = {**LINT, **FLEET, "openssl": "openssl", "strace": "strace"}
+BENCH = {**TEST, "systemd-sysusers": "systemd-standalone-sysusers"}
 
 
 def need(packages: dict[str, str]) -> None:
