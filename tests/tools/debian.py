@@ -16,7 +16,7 @@ from .console import Stop, captured, say
 VENV = {"ensurepip": "python3-venv"}
 LINT = {**VENV, "git": "git"}
 FLEET = {"debootstrap": "debootstrap", "ssh": "openssh-client", "ip": "iproute2"}
-TEST = {**LINT, **FLEET, "openssl": "openssl", "strace": "strace"}
+TEST = {**LINT, **FLEET, "openssl": "openssl", "strace": "strace", "busybox": "busybox-static"}
 BENCH = {**TEST, "systemd-sysusers": "systemd-standalone-sysusers"}
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +203,13 @@ def test_numbers_that_are_none_are_damage(state: StateDirectory) -> None:
         assert [run.time for run in list_runs(state)] == [None]
 
 
+def fail_once(real: Callable[..., Any], calls: list[int], after: int, *arguments: Any, **options: Any) -> Any:
+    calls.append(1)
+    if len(calls) == after + 1:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return real(*arguments, **options)
+
+
 @pytest.mark.parametrize("function", ["fsync", "rename", "mkdir", "open"])
 def test_cut_off_anywhere_a_snapshot_is_whole_or_absent(
     state: StateDirectory, monkeypatch: pytest.MonkeyPatch, function: str
@@ -208,22 +217,8 @@ def test_cut_off_anywhere_a_snapshot_is_whole_or_absent(
     snapshot(state, "first")
     for after in range(30):
         calls: list[int] = []
-        real = getattr(os, function)
-
-        def limited(
-            *arguments: Any,
-            _real: Any = real,
-            _calls: Any = calls,  # pylint: disable=dangerous-default-value
-            _after: int = after,
-            **options: Any,
-        ) -> Any:
-            _calls.append(1)
-            if len(_calls) == _after + 1:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            return _real(*arguments, **options)
-
         with monkeypatch.context() as context:
-            context.setattr(os, function, limited)
+            context.setattr(os, function, partial(fail_once, getattr(os, function), calls, after))
             try:
                 snapshot(state)
             except TargetError as problem:
