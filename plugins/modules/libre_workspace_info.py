@@ -193,6 +193,39 @@ rejected:
       name: "4711"
       field: username
       reason: is all digits, which programs take for an id
+difference:
+  description: Who is another than in the roster that was at O(dest) before; null when there was none that can be read.
+  returned: always
+  type: dict
+  contains:
+    joined:
+      description: Users who were not listed before.
+      type: list
+      elements: str
+    left:
+      description: Users who are no longer listed.
+      type: list
+      elements: str
+    changed:
+      description: Users of whom something changed, each with C(name) and the names of the C(fields), never values.
+      type: list
+      elements: dict
+    rejected:
+      description: Users whose record could be used before.
+      type: list
+      elements: str
+    accepted:
+      description: Users whose record can be used now, and could not before.
+      type: list
+      elements: str
+  sample:
+    joined: [anna]
+    left: []
+    changed:
+      - name: berta
+        fields: [email, groups]
+    rejected: []
+    accepted: []
 admins_by_name:
   description:
     - Users whom the portal calls administrators, perhaps only because a group of theirs has C(Administrators) in its

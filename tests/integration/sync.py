@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The main job as its tests run it: portal double, fleet, and the playbook identity.roster.linux_clients."""
+"""A source, a fleet, and a playbook of ours between them, as the tests of the main jobs run them."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from tests.integration.system import Fingerprint, complaints, fingerprint
 from tests.playbook.run import TARGET, Run, run_playbook
 from tests.servers.libre_workspace import Portal
 
-PLAYBOOK = "identity.roster.linux_clients"
 PASSWORD = "Korrekt-Pferd-9"
+#: The fetch role's task that shows the difference to the last roster.
+NEWS = "Say who joined, left and changed since the last roster"
 
 
 @dataclass
-class Sync:
-    """One portal, one fleet, one roster file. ``variables`` go to the playbook."""
+class FleetSync:
+    """One fleet, one roster file. ``variables`` and ``environment`` go to the playbook."""
 
-    portal: Portal
     fleet: Fleet
     folder: Path
     variables: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    playbook: str = "identity.roster.sync"
+
+    def source(self) -> dict[str, Any]:
+        """Variables that say what to read."""
+        return {}
 
     def run(self, *, check: bool = False, options: tuple[str, ...] = ()) -> Run:
-        variables = {
-            "fetch_url": self.portal.url,
-            "fetch_dest": str(self.folder / "roster.json"),
-            "fetch_allow_unicode_names": True,
-            **self.variables,
-        }
+        variables = {"fetch_dest": str(self.folder / "roster.json"), **self.source(), **self.variables}
         return run_playbook(
-            PLAYBOOK,
+            self.playbook,
             self.fleet.inventory_path,
             variables,
             check=check,
             options=options,
-            environment={"LIBRE_WORKSPACE_API_KEY": self.portal.api_key},
+            environment=self.environment,
         )
 
     def apply(self) -> Run:
@@ -88,6 +89,27 @@ class Sync:
             assert not any(result["changed"] or result["changes"] for result in again.of(TARGET).values()), again.output
             assert self.fingerprints() == settled, f"a run with nothing to do wrote something (check={check})"
         return done
+
+
+class Sync(FleetSync):
+    """From a portal, by the playbook identity.roster.linux_clients."""
+
+    def __init__(self, portal: Portal, fleet: Fleet, folder: Path, variables: dict[str, Any] | None = None) -> None:
+        environment = {"LIBRE_WORKSPACE_API_KEY": portal.api_key}
+        super().__init__(fleet, folder, variables or {}, environment, "identity.roster.linux_clients")
+        self.portal = portal
+
+    def source(self) -> dict[str, Any]:
+        return {"fetch_url": self.portal.url, "fetch_allow_unicode_names": True}
+
+
+def news(done: Run) -> list[str]:
+    """What was said of the difference to the last roster, if anything, before any target was touched."""
+    told = [index for index, event in enumerate(done.events) if event.task.endswith(NEWS)]
+    targets = [index for index, event in enumerate(done.events) if event.action == TARGET]
+    assert len(told) == 1
+    assert told < targets or not targets
+    return [result["msg"] for result in done.events[told[0]].result.get("results", [])]
 
 
 def yescrypt(host: Host, password: str = PASSWORD) -> str:

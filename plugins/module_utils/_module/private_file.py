@@ -30,7 +30,7 @@ def write_private(path: str, content: bytes, check_mode: bool) -> bool:
         if os.path.isdir(directory) and not os.access(directory, os.W_OK | os.X_OK):
             raise FileError(f"{directory} can't be written to: choose another dest, or another user to run as")
         if not check_mode:
-            _make_directories(directory)
+            make_directories(directory)
             _replace(path, directory, content)
     except OSError as problem:
         raise FileError(f"{problem.filename or path} can't be written: {problem.strerror}") from None
@@ -52,10 +52,11 @@ def _is_so(path: str, content: bytes) -> bool:
         return file.read() == content
 
 
-def _make_directories(directory: str) -> None:
+def make_directories(directory: str) -> None:
+    """Make a directory and those above it that are missing, with mode 0700. Raises OSError."""
     if os.path.isdir(directory):
         return
-    _make_directories(os.path.dirname(directory))
+    make_directories(os.path.dirname(directory))
     # os.makedirs would give the ones between a mode that depends on the umask.
     os.mkdir(directory, 0o700)
 

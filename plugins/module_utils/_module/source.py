@@ -9,14 +9,18 @@ The only place where a source's module exits, and where check mode is known. The
 
 from __future__ import annotations
 
+import os
+import stat
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from .._errors import RosterError
+from .._errors import DocumentError, RosterError
 from .._http import REQUESTS_IMPORT_ERROR, HttpSettings
-from .._roster.document import digest, serialise
+from .._roster.difference import Difference, difference
+from .._roster.document import digest, parse, serialise
+from .._roster.model import Roster
 from .._sources.ids import DERIVE, SOURCE, IdSettings
 from .._sources.reading import Reading
 from .private_file import write_private
@@ -73,11 +77,13 @@ def run_source(
     read: Callable[[Mapping[str, Any]], Reading],
     details: Mapping[str, Any],
     needs_requests: bool = False,
+    imports: Optional[Mapping[str, Optional[str]]] = None,
 ) -> None:
     """Run a source's module: ``read`` is given the parameters and answers with a Reading or raises RosterError.
 
     ``options`` is the argument spec of the source's own options; those of the fragment ``source`` are added.
     ``details`` holds the return values that only this source has, as they are when nothing was read.
+    ``imports``: libraries that it needs, each with what its import ended with, or None if it is there.
     """
     module = AnsibleModule(argument_spec={**SOURCE_OPTIONS, **options}, supports_check_mode=True)
     result: Dict[str, Any] = {
@@ -86,9 +92,13 @@ def run_source(
         "counts": _counts(None),
         "roster_digest": None,
         "rejected": [],
+        "difference": None,
         "fetched_at": None,
         **details,
     }
+    for library, problem_of_import in (imports or {}).items():
+        if problem_of_import:
+            module.fail_json(msg=missing_required_lib(library), exception=problem_of_import, **result)
     if needs_requests and REQUESTS_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR, **result)
     try:
@@ -98,6 +108,7 @@ def run_source(
             counts=_counts(reading),
             roster_digest=digest(content),
             rejected=[entry.as_dict() for entry in reading.roster.rejected],
+            difference=_difference(module.params["dest"], content, reading.roster),
             fetched_at=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             **reading.details,
         )
@@ -107,6 +118,18 @@ def run_source(
     for warning in reading.warnings:
         module.warn(warning)
     module.exit_json(**result)
+
+
+def _difference(path: str, content: bytes, roster: Roster) -> Optional[Dict[str, Any]]:
+    """What is another than in the roster that is still at ``path``; None when there is none that can be read."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
+        with open(path, "rb") as file:
+            before = file.read()
+        return (Difference() if before == content else difference(parse(before), roster)).as_dict()
+    except (OSError, DocumentError):
+        return None
 
 
 def _counts(reading: Optional[Reading]) -> Dict[str, int]:
