@@ -22,7 +22,7 @@ import traceback
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Union
+from typing import Any, Callable, Collection, Iterator, List, Mapping, Optional, Union
 from urllib.parse import urljoin, urlsplit
 
 from ._errors import RosterError
@@ -30,6 +30,7 @@ from ._version import VERSION
 
 try:
     import requests
+    import requests.adapters
     import requests.utils
     import urllib3
 
@@ -51,6 +52,10 @@ class HttpError(RosterError):
     """A request that was not sent, or got no complete answer."""
 
 
+class TooSlow(HttpError):
+    """A request that was not answered in full within the time limit."""
+
+
 class _ConnectionLost(HttpError):
     """A connection that failed in a way that another attempt may mend."""
 
@@ -60,8 +65,9 @@ class HttpSettings:
     """How to talk to a server.
 
     ``timeout`` is in seconds and bounds one attempt from looking up the name to the last byte. ``retries`` counts the
-    attempts after the first, of GET and HEAD only. ``ca_path`` is a PEM file or a directory of hashed ones; without
-    it the environment's or the system's authorities count. ``read_only`` refuses every other method.
+    attempts after the first, of GET and HEAD, and of others as far as the request allows it. ``ca_path`` is a PEM file
+    or a directory of hashed ones; without it the environment's or the system's authorities count. ``read_only`` refuses
+    every method but GET and HEAD. ``connections`` is how many are kept open, for as many threads.
     """
 
     validate_certs: bool = True
@@ -70,6 +76,7 @@ class HttpSettings:
     retries: int = 2
     read_only: bool = True
     largest_body: int = LARGEST_BODY
+    connections: int = 10
 
 
 @dataclass(frozen=True)
@@ -190,6 +197,8 @@ class HttpSession:
         # Of the environment only the proxies are wanted (see _exchange): .netrc would add credentials of its own, and
         # REQUESTS_CA_BUNDLE would overrule validate_certs=false.
         self._session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=settings.connections))
         # Even unfollowed, requests would read a redirect's body without a bound and trip over a broken Location.
         self._session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
         self._session.headers.update({"User-Agent": USER_AGENT})
@@ -209,8 +218,18 @@ class HttpSession:
     def get(self, url: str, **content: Any) -> Answer:
         return self.request("GET", url, **content)
 
-    def request(self, method: str, url: str, **content: Any) -> Answer:
+    def request(
+        self,
+        method: str,
+        url: str,
+        repeat_on: Optional[Collection[int]] = None,
+        repeat_lost: Optional[bool] = None,
+        **content: Any,
+    ) -> Answer:
         """Ask, and ask again where that is safe. ``content`` is requests' own params, headers, json, data, files.
+
+        ``repeat_on`` are the statuses after which to ask again, ``repeat_lost`` is whether to do so when the connection
+        is lost. Without them GET and HEAD are repeated, and nothing that may have changed anything is.
 
         Raises HttpError when there is no complete answer, for a redirect, and before anything is sent when the session
         is read-only and ``method`` is not.
@@ -219,7 +238,11 @@ class HttpSession:
         if self._settings.read_only and method not in _READING:
             raise HttpError(f"{method} {shown_url(url)} was not sent: this run only reads")
         check_url(url)
-        attempts = 1 + (max(0, self._settings.retries) if method in _READING else 0)
+        if repeat_on is None:
+            repeat_on = _RETRIED if method in _READING else ()
+        if repeat_lost is None:
+            repeat_lost = method in _READING
+        attempts = 1 + max(0, self._settings.retries)
         attempt = 0
         while True:
             attempt += 1
@@ -227,14 +250,14 @@ class HttpSession:
             try:
                 answer = self._attempt(method, url, content, attempt)
             except _ConnectionLost as problem:
-                if last:
+                if last or not repeat_lost:
                     times = f" ({attempt} attempts)" if attempt > 1 else ""
                     raise HttpError(f"{problem}{times}") from None
                 seconds = _backoff(attempt)
             else:
                 asked = _retry_after(answer.headers.get("Retry-After", ""))
                 seconds = _backoff(attempt) if asked is None else asked
-                if last or answer.status not in _RETRIED or seconds > LONGEST_PAUSE:
+                if last or answer.status not in repeat_on or seconds > LONGEST_PAUSE:
                     return answer
             self._pause(seconds)
 
@@ -298,7 +321,7 @@ class HttpSession:
 
     def _too_slow(self, method: str, url: str) -> HttpError:
         seconds = f"{self._settings.timeout:g}"
-        return HttpError(
+        return TooSlow(
             f"{method} {shown_url(url)} was not answered in full within {seconds} seconds: "
             "look after the server, or raise timeout"
         )
@@ -338,9 +361,10 @@ def _redirected(method: str, url: str, status: int, location: Optional[str]) -> 
         where = f"points to {shown_url(urljoin(url, location))}" if location else "names no place"
     except ValueError:
         where = "points to an address that is none"
+    effect = "" if method in _READING else "What was asked may have been done all the same; "
     return HttpError(
         f"{method} {shown_url(url)} answers {status} and {where}: redirects are not followed; "
-        "give the address that answers by itself"
+        f"{effect}give the address that answers by itself"
     )
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,14 @@ def read_limits(given: Mapping[str, Any]) -> Dict[str, Limit]:
     return limits
 
 
-def refusals(found: Mapping[str, Found], limits: Mapping[str, Limit]) -> List[str]:
-    """For each class that is over its limit, a sentence that names who; empty when all are within."""
+def refusals(
+    found: Mapping[str, Found], limits: Mapping[str, Limit], words: Optional[Mapping[str, str]] = None
+) -> List[str]:
+    """For each class that is over its limit, a sentence that names who; empty when all are within.
+
+    ``words`` holds, for classes that a target has other words for, what stands between "would" and "and the limit".
+    """
+    called = {**_WORDS, **(words or {})}
     sentences = []
     for name, limit in limits.items():
         of_class = found.get(name)
@@ -82,7 +88,7 @@ def refusals(found: Mapping[str, Found], limits: Mapping[str, Limit]) -> List[st
             continue
         ordered = sorted(of_class.names)
         shown = ", ".join(ordered[:20]) + (f" and {len(ordered) - 20} more" if len(ordered) > 20 else "")
-        what = _WORDS[name].format(found=len(ordered), base=of_class.base)
+        what = called[name].format(found=len(ordered), base=of_class.base)
         sentences.append(
             f"it would {what}, and the limit {name} allows {limit.allowed(of_class.base)} "
             f"(the larger of {limit.count} and {limit.percent:g} %): {shown}"

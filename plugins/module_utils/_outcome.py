@@ -20,7 +20,8 @@ from ._roster.model import Rejected
 
 #: Stands for a value that must not be shown.
 CHANGED = ("changed",)
-SUMMARY = ("created", "updated", "enabled", "disabled", "removed", "unchanged", "rejected", "failed", "pending")
+DONE = ("created", "updated", "enabled", "disabled", "removed")
+SUMMARY = (*DONE, "unchanged", "rejected", "failed", "pending")
 _COUNTED_AS = {
     "create": "created",
     "adopt": "updated",

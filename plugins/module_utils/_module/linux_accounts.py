@@ -19,7 +19,7 @@ from .._linux.draft import Options
 from .._linux.engine import Request, RosterNeeded, run
 from .._linux.host import default_admin_group
 from .._linux.snapshots import run_id_problem
-from .._outcome import Outcome
+from .._outcome import DONE, Outcome
 from .._roster.posix import path_problem
 
 #: Counts with everything else that shapes a plan: a host that was brought in line by other rules is looked at anew.
@@ -71,6 +71,7 @@ def _fail(module: AnsibleModule, message: str, outcome: Outcome, refused: bool =
         result["refused"] = result["changes"]
         result["changed"] = False
         result["changes"] = []
+        result["summary"] = {name: 0 if name in DONE else count for name, count in result["summary"].items()}
         result["diff"] = {"before": "", "after": ""}
     module.fail_json(msg=message, **result)
 
