@@ -9,26 +9,34 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import accounts, engine
+from tests.bench import accounts, engine, ftrack, ldap, pleio
 from tests.tools.checkout import linked_tree
 from tests.tools.console import Stop
+
+PARTS: dict[str, Callable[[], str]] = {
+    "engine": engine.measure,
+    "accounts": lambda: accounts.measure(316),
+    "ldap": ldap.measure,
+    "pleio": pleio.measure,
+    "ftrack": ftrack.measure,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev bench", description="Measure against a peer, in one run.")
-    parser.add_argument("part", nargs="?", choices=("accounts", "engine"), help="measure only this; all by default")
+    parser.add_argument("part", nargs="?", choices=PARTS, help="measure only this; all by default")
     parser.add_argument("--users", type=int, default=316, help="accounts: the first N records of capture 10")
     options = parser.parse_args()
     os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(linked_tree())
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     if os.geteuid() != 0:
         raise Stop("the measurements need root: they give files to others and run on a fleet of SSH hosts")
-    if options.part != "accounts":
-        print(engine.measure(), flush=True)
-    if options.part != "engine":
-        print(accounts.measure(options.users), flush=True)
+    for name, measure in PARTS.items():
+        if options.part in (None, name):
+            print(accounts.measure(options.users) if name == "accounts" else measure(), flush=True)
     return 0
 
 
