@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+from contextlib import contextmanager
+from typing import Iterator
 
 from .._errors import RosterError
 
@@ -31,8 +34,10 @@ class AppendedLog:
                 raise RosterError(f"{path} is not a regular file: give the log a file of its own")
             if stat.S_IMODE(status.st_mode) != 0o600:
                 os.fchmod(self._file, 0o600)
-            # Behind a line that was cut off by a full disk, a new one begins.
-            self._separator = b"\n" if status.st_size and os.pread(self._file, 1, status.st_size - 1) != b"\n" else b""
+            # Behind a line that was cut off by a full disk, a new one begins. One that another run is writing is not.
+            with self._alone():
+                size = os.fstat(self._file).st_size
+                self._separator = b"\n" if size and os.pread(self._file, 1, size - 1) != b"\n" else b""
         except OSError as problem:
             os.close(self._file)
             raise self._error(problem) from None
@@ -44,11 +49,21 @@ class AppendedLog:
         """One line in one system call, so that those of two runs do not mix. Raises RosterError."""
         content = self._separator + line.encode("utf-8", "backslashreplace") + b"\n"
         try:
-            if os.write(self._file, content) != len(content):
+            with self._alone():
+                written = os.write(self._file, content)
+            if written != len(content):
                 raise RosterError(f"the log {self._path} can't be written: its disk is full")
         except OSError as problem:
             raise self._error(problem) from None
         self._separator = b""
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """With all lines on the disk. Raises RosterError."""
