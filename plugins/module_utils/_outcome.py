@@ -107,6 +107,25 @@ class Outcome:
             "diff": render_diff(self.changes),
         }
 
+    def as_refused(self) -> Dict[str, Any]:
+        """The contract's keys of a plan that was refused. Nothing of it was done, so what was planned shows under
+        ``refused``, and no log takes it for done."""
+        result = self.as_result()
+        result["refused"] = result["changes"]
+        result["changed"] = False
+        result["changes"] = []
+        result["summary"] = {name: 0 if name in DONE else count for name, count in result["summary"].items()}
+        result["diff"] = {"before": "", "after": ""}
+        return result
+
+    def failure_message(self, what: str = "applied") -> Optional[str]:
+        """What the module says when records could not be ``what``; None when all could."""
+        if not self.failed:
+            return None
+        shown = "; ".join(f"{failure.name}: {failure.reason}" for failure in self.failed[:5])
+        more = f"; and {len(self.failed) - 5} more in failures" if len(self.failed) > 5 else ""
+        return f"{len(self.failed)} records could not be {what}; the others were. {shown}{more}"
+
 
 def _shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):

@@ -314,51 +314,13 @@ diff:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._module.linux_accounts import run_module
+from ..module_utils._module.target_options import TARGET_OPTIONS
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "roster": {"type": "path"},
-            "users": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "id": {"type": "str"},
-                    "username": {"type": "str"},
-                    "uid": {"type": "int"},
-                    "gid": {"type": "int"},
-                    "full_name": {"type": "str"},
-                    "first_name": {"type": "str"},
-                    "last_name": {"type": "str"},
-                    "email": {"type": "str"},
-                    "enabled": {"type": "bool"},
-                    "admin": {"type": "bool"},
-                    "password_hash": {"type": "str", "no_log": True},
-                    "groups": {"type": "list", "elements": "str"},
-                    "shell": {"type": "str"},
-                    "home": {"type": "str"},
-                    "ssh_public_keys": {"type": "list", "elements": "str", "no_log": False},
-                    "external_id": {"type": "str"},
-                    "avatar": {"type": "dict"},
-                    "profile": {"type": "dict"},
-                },
-            },
-            "groups": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "gid": {"type": "int"},
-                    "description": {"type": "str"},
-                },
-            },
-            "include_groups": {"type": "list", "elements": "str", "default": []},
-            "exclude_groups": {"type": "list", "elements": "str", "default": []},
-            "exclude_users": {"type": "list", "elements": "str", "default": []},
-            "protected_users": {"type": "list", "elements": "str", "default": []},
-            "limits": {"type": "dict", "default": {}},
-            "approve": {"type": "list", "elements": "str", "default": []},
+            **TARGET_OPTIONS,
             "root": {"type": "path", "default": "/"},
             "state_dir": {"type": "str", "default": "/var/lib/identity-roster"},
             "admin_group": {"type": "str"},

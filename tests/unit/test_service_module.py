@@ -33,7 +33,7 @@ def test_a_refused_plan_counts_nothing_as_done() -> None:
         ["cleo"],
         unchanged=4,
     )
-    result = service._refused(outcome)
+    result = outcome.as_refused()
     assert result["summary"] == {
         **dict.fromkeys(("created", "updated", "enabled", "disabled", "removed"), 0),
         "unchanged": 4,

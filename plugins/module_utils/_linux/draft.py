@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
@@ -49,39 +50,39 @@ class Options:
     protected_groups: FrozenSet[str] = frozenset()
 
 
-class Host:
+class Host(ABC):
     """What a plan must know of a host beyond its account files. Tests give their own answers."""
 
-    def home_is_missing(self, path: str) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def home_is_missing(self, path: str) -> bool: ...
 
+    @abstractmethod
     def home_owner(self, path: str) -> Optional[int]:
         """The uid of what is there, or None if nothing is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def move_problem(self, old: str, new: str, uid: int) -> Optional[str]:
         """Why a home can't be moved."""
-        raise NotImplementedError
 
+    @abstractmethod
     def place_problem(self, home: str) -> Optional[str]:
         """Why a new home can't be there: a link on the way leads to a directory of the system."""
-        raise NotImplementedError
 
+    @abstractmethod
     def has_shell(self, path: str) -> bool:
         """Whether it is there and can be executed."""
-        raise NotImplementedError
 
     def elsewhere(self) -> Elsewhere:
         """Accounts and groups that are not in its account files."""
         return Elsewhere()
 
+    @abstractmethod
     def busy_uids(self, uids: FrozenSet[int]) -> Set[int]:
         """Those of them that have processes. Raises OSError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def authorized_keys(self, home: str, uid: int) -> Tuple[str, ...]:
         """The SSH keys in the managed block. Raises OSError when the file is not one to be written."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -120,13 +120,14 @@ class _Run:
                     if now != (contents, ledger_bytes):
                         contents, ledger_bytes = now
                         plan, new = self._plan_again(contents, ledger_bytes, settings, stuck, prepared)
-                    self._write(contents, ledger_bytes, plan, new)
+                    run_id = self.request.run_id if self.request.snapshot_count else None
+                    write(self.files, self.state, contents, new, ledger_bytes, plan.ledger, run_id)
                 self._announce(plan)
             follow_up(self.request.root, plan, settings, sessions)
             if self._is_news(plan.ledger, self.state.read("ledger.json")):
                 self.state.write("ledger.json", ledger_state.serialise(plan.ledger))
-            snapshots.expire(self.state, self.request.snapshot_count, self.request.snapshot_days, time.time())
-            self._remember({**contents, **host_files, **new}, plan)
+            expiry = snapshots.expire(self.state, self.request.snapshot_count, self.request.snapshot_days, time.time())
+            self._remember({**contents, **host_files, **new}, plan, expiry)
         return plan.outcome
 
     def _plan_again(
@@ -226,36 +227,20 @@ class _Run:
                 plan.outcome,
             )
 
-    def _write(self, contents: Contents, ledger_bytes: Optional[bytes], plan: Plan, new: Dict[str, bytes]) -> None:
-        """Ledger, account files, ledger: killed anywhere between, the next run knows what is ours."""
-        self.files.preflight(new)
-        old = ledger_state.parse(ledger_bytes, "ledger.json") if ledger_bytes is not None else Ledger()
-        ahead = ledger_state.serialise(before_commit(old, plan.ledger))
-        final = ledger_state.serialise(plan.ledger)
-        if new and self.request.snapshot_count:
-            snapshots.keep(self.state, self.request.run_id, contents, new, ledger_bytes, final, time.time())
-        if ahead != ledger_bytes:
-            self.state.write("ledger.json", ahead)
-        if new:
-            self.files.commit(contents, new)
-        if final != ahead:
-            self.state.write("ledger.json", final)
-
     def _announce(self, plan: Plan) -> None:
         if os.path.realpath(self.request.root) == "/":
             tell_caches()
             log_changes(plan.outcome.changes)
 
-    def _remember(self, contents: Contents, plan: Plan) -> None:
+    def _remember(self, contents: Contents, plan: Plan, expiry: Optional[int]) -> None:
         outcome = plan.outcome
-        # A snapshot and its hashes go in time, also on a host where nothing changes any more.
-        expiry = snapshots.next_expiry(self.state, self.request.snapshot_days)
         record = applied_state.Applied(
             roster_digest=self.request.roster_digest,
             options_digest=self.request.options_digest,
             files=applied_state.fingerprints({**contents, "ledger": self.state.read("ledger.json")}),
             homes=plan.expected_homes,
             keys=[[keys.home, keys.uid, applied_state.keys_digest(keys.keys)] for keys in plan.keys],
+            # A snapshot and its hashes go in time, also on a host where nothing changes any more.
             due=min((day for day in (plan.due, expiry) if day is not None), default=None),
             unchanged=plan.active,
             rejected=[entry.as_dict() for entry in outcome.rejected],
@@ -294,7 +279,32 @@ def _new_contents(old: Contents, plan: Plan) -> Dict[str, bytes]:
     return {name: content for name, content in plan.accounts.contents().items() if content != old[name]}
 
 
-def before_commit(old: Ledger, new: Ledger) -> Ledger:
+def write(
+    files: AccountFiles,
+    state: StateDirectory,
+    contents: Contents,
+    new: Mapping[str, bytes],
+    ledger_bytes: Optional[bytes],
+    ledger: Ledger,
+    run_id: Optional[str],
+) -> None:
+    """Snapshot (called ``run_id``, None: without), ledger, account files, ledger: killed anywhere between, the next run
+    knows what is ours. The caller holds both locks."""
+    files.preflight(new)
+    old = ledger_state.parse(ledger_bytes, "ledger.json") if ledger_bytes is not None else Ledger()
+    ahead = ledger_state.serialise(_before_commit(old, ledger))
+    final = ledger_state.serialise(ledger)
+    if new and run_id is not None:
+        snapshots.keep(state, run_id, contents, new, ledger_bytes, final, time.time())
+    if ahead != ledger_bytes:
+        state.write("ledger.json", ahead)
+    if new:
+        files.commit(contents, new)
+    if final != ahead:
+        state.write("ledger.json", final)
+
+
+def _before_commit(old: Ledger, new: Ledger) -> Ledger:
     """The ledger that is true whether the commit happens or not: everything of both, and the expiry to put back of
     accounts about to be enabled."""
     users = {**old.users, **new.users}

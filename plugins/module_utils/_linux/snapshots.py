@@ -76,8 +76,9 @@ def keep(
     state.write_folder(f"{FOLDER}/{_folder_name(run_id, part)}", files)
 
 
-def expire(state: StateDirectory, count: int, days: int, now: float) -> None:
-    """Remove all but the newest ``count`` runs, those older than ``days``, and what killed runs left.
+def expire(state: StateDirectory, count: int, days: int, now: float) -> Optional[int]:
+    """Remove all but the newest ``count`` runs, those older than ``days``, and what killed runs left. Returns the day
+    (since 1970) on which the oldest of the others is to go.
 
     The caller holds the state's lock. What nobody of us made there stays.
     """
@@ -85,16 +86,14 @@ def expire(state: StateDirectory, count: int, days: int, now: float) -> None:
         if name.startswith(".") and name.endswith(".new"):
             state.remove(f"{FOLDER}/{name}")
     # A damaged one can't be dated, and holds hashes all the same: it counts as older than all others.
+    kept = []
     for position, run in enumerate(list_runs(state)):
         if position >= count or run.time is None or now - run.time > days * _DAY:
             for folder in run.folders:
                 state.remove(f"{FOLDER}/{folder}")
-
-
-def next_expiry(state: StateDirectory, days: int) -> Optional[int]:
-    """The day on which the oldest run is to be removed, in days since 1970."""
-    times = [run.time for run in list_runs(state) if run.time is not None]
-    return int((min(times) + days * _DAY) // _DAY) + 1 if times else None
+        else:
+            kept.append(run.time)
+    return int((min(kept) + days * _DAY) // _DAY) + 1 if kept else None
 
 
 def list_runs(state: StateDirectory) -> List[Run]:

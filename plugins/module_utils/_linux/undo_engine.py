@@ -17,7 +17,7 @@ from .._outcome import Change, Failure, Outcome
 from . import ledger as ledgers
 from . import snapshots
 from .belongings import move_belongings
-from .engine import LOCK_WAIT, before_commit
+from .engine import LOCK_WAIT, write
 from .files import AccountFiles, Contents
 from .home_archive import move_home, restore_home
 from .host import RootHost, log_changes, refuse_foreign_layouts, tell_caches
@@ -116,7 +116,8 @@ class _Undoing:
                     if now != (contents, ledger_bytes):
                         contents, ledger_bytes = now
                         plan = self._plan(contents, ledger_bytes)
-                    self._write(contents, ledger_bytes, plan)
+                    own = self.request.own_run_id
+                    write(self.files, self.state, contents, plan.new, ledger_bytes, plan.ledger, own)
                 if self.is_live:
                     tell_caches()
                     log_changes(plan.outcome.changes)
@@ -205,21 +206,6 @@ class _Undoing:
             except OSError as problem:
                 reason = f"its home {home} could not be unpacked from {archive}: {problem.strerror}"
                 self.not_unpacked.append(Failure("user", username, reason))
-
-    def _write(self, contents: Contents, ledger_bytes: Optional[bytes], plan: _Plan) -> None:
-        """As a run does: snapshot, ledger, account files, ledger."""
-        self.files.preflight(plan.new)
-        ahead = ledgers.serialise(before_commit(self._ledger(ledger_bytes), plan.ledger))
-        final = ledgers.serialise(plan.ledger)
-        if plan.new:
-            own = self.request.own_run_id
-            snapshots.keep(self.state, own, contents, plan.new, ledger_bytes, final, time.time())
-        if ahead != ledger_bytes:
-            self.state.write("ledger.json", ahead)
-        if plan.new:
-            self.files.commit(contents, plan.new)
-        if final != ahead:
-            self.state.write("ledger.json", final)
 
     def _move(self, plan: _Plan) -> None:
         """After the account files; what can't be moved now, the next run of linux_accounts tries again."""

@@ -19,8 +19,9 @@ from .._linux.draft import Options
 from .._linux.engine import Request, RosterNeeded, run
 from .._linux.host import default_admin_group
 from .._linux.snapshots import run_id_problem
-from .._outcome import DONE, Outcome
+from .._outcome import Outcome
 from .._roster.posix import path_problem
+from .connected import protected_users
 
 #: Counts with everything else that shapes a plan: a host that was brought in line by other rules is looked at anew.
 RULES = "0.1.0"
@@ -40,21 +41,18 @@ def run_module(module: AnsibleModule) -> None:
         module.exit_json(changed=False, _roster_needed=True)
         return
     except LimitError as error:
-        _fail(module, str(error), error.outcome, refused=True)
+        module.fail_json(msg=str(error), **error.outcome.as_refused(), run_id=_run_id(params))
         return
     except RosterError as error:
-        _fail(module, str(error), Outcome(roster_digest=_told(params).get("roster_digest")))
+        outcome = Outcome(roster_digest=_told(params).get("roster_digest"))
+        module.fail_json(msg=str(error), **outcome.as_result(), run_id=_run_id(params))
         return
     result = {**outcome.as_result(), "run_id": request.run_id}
     for warning in outcome.warnings:
         module.warn(warning)
-    if outcome.failed:
-        shown = "; ".join(f"{failure.name}: {failure.reason}" for failure in outcome.failed[:5])
-        more = f"; and {len(outcome.failed) - 5} more in failures" if len(outcome.failed) > 5 else ""
-        module.fail_json(
-            msg=f"{len(outcome.failed)} records could not be applied; the others were. {shown}{more}",
-            **result,
-        )
+    message = outcome.failure_message()
+    if message is not None:
+        module.fail_json(msg=message, **result)
     module.exit_json(**result)
 
 
@@ -62,18 +60,6 @@ def _told(params: Dict[str, Any]) -> Dict[str, Any]:
     """What the action plugin says: roster_digest, connected_user, run_id, today, and sent_digest once the roster is
     sent."""
     return params["_controller"] or {}
-
-
-def _fail(module: AnsibleModule, message: str, outcome: Outcome, refused: bool = False) -> None:
-    """Nothing was written: what was planned shows under refused, so that no log takes it for done."""
-    result = {**outcome.as_result(), "run_id": _run_id(module.params)}
-    if refused:
-        result["refused"] = result["changes"]
-        result["changed"] = False
-        result["changes"] = []
-        result["summary"] = {name: 0 if name in DONE else count for name, count in result["summary"].items()}
-        result["diff"] = {"before": "", "after": ""}
-    module.fail_json(msg=message, **result)
 
 
 def _request(params: Dict[str, Any], check_mode: bool) -> Request:
@@ -166,7 +152,7 @@ def _options(params: Dict[str, Any], root: str) -> Options:
         create_homes=params["create_homes"],
         allow_unicode_names=params["allow_unicode_names"],
         adopt=frozenset(params["adopt"]),
-        protected=_protected(params),
+        protected=protected_users(params["protected_users"], _told(params).get("connected_user")),
     )
 
 
@@ -176,17 +162,3 @@ def _protected_groups(names: List[str], admin_group: str) -> FrozenSet[str]:
             f"protected_groups names {admin_group!r}, the admin group. An empty admin_group leaves admin rights alone"
         )
     return frozenset(names)
-
-
-def _protected(params: Dict[str, Any]) -> Dict[str, str]:
-    protected = dict.fromkeys(params["protected_users"], "is in protected_users")
-    for name in _connected(_told(params).get("connected_user")):
-        protected[name] = "is the account that Ansible is connected as"
-    protected["root"] = "is root"
-    return protected
-
-
-def _connected(user: Optional[str]) -> List[str]:
-    """Every name by which this run may have come here: changing one of them could cut off the next run."""
-    found = [user, os.environ.get("SUDO_USER"), os.environ.get("DOAS_USER")]
-    return sorted({name for name in found if name})

@@ -17,6 +17,7 @@ from .._errors import RosterError, TargetError
 from .._linux.snapshots import Run, list_runs, run_id_problem
 from .._linux.undo_engine import Request, Result, state_of, undo_run
 from .._roster.posix import path_problem
+from .connected import protected_users
 
 
 def run_module(module: AnsibleModule) -> None:
@@ -37,11 +38,9 @@ def run_module(module: AnsibleModule) -> None:
         if run.time is None:
             module.warn(f"the snapshot of the run {run.run_id} is damaged, so it can't be undone")
     contract = _contract(params, result, runs)
-    failed = result.outcome.failed
-    if failed:
-        shown = "; ".join(f"{failure.name}: {failure.reason}" for failure in failed[:5])
-        more = f"; and {len(failed) - 5} more in failures" if len(failed) > 5 else ""
-        module.fail_json(msg=f"{len(failed)} records could not be undone; the others were. {shown}{more}", **contract)
+    message = result.outcome.failure_message("undone")
+    if message is not None:
+        module.fail_json(msg=message, **contract)
     module.exit_json(**contract)
 
 
@@ -62,11 +61,7 @@ def _request(params: Dict[str, Any], root: str, check_mode: bool) -> Request:
     problem = run_id_problem(params["run_id"])
     if problem:
         raise TargetError(f"run_id {params['run_id']!r} {problem}")
-    protected = dict.fromkeys(params["protected_users"], "is in protected_users")
-    for name in (told.get("connected_user"), os.environ.get("SUDO_USER"), os.environ.get("DOAS_USER")):
-        if name:
-            protected[name] = "is the account that Ansible is connected as"
-    protected["root"] = "is root"
+    protected = protected_users(params["protected_users"], told.get("connected_user"))
     own = own_run_id(params["run_id"])
     return Request(root, params["state_dir"], params["run_id"], own, protected, check_mode)
 

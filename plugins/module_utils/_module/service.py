@@ -13,57 +13,15 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .._errors import LimitError, RosterError, TargetError
 from .._http import REQUESTS_IMPORT_ERROR
 from .._limits import read_limits
-from .._outcome import DONE, Outcome
+from .._outcome import Outcome
 from .._roster.document import digest, parse, serialise
 from .._roster.model import Roster
 from .._roster.selection import select
 from .._roster.validation import build_from_records
 from .._targets.service import Run, Service, run
 from .._targets.service_state import StateFile
+from .target_options import TARGET_OPTIONS
 
-#: The options of the doc fragment ``target``.
-TARGET_OPTIONS: Dict[str, Any] = {
-    "roster": {"type": "path"},
-    "users": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "id": {"type": "str"},
-            "username": {"type": "str"},
-            "uid": {"type": "int"},
-            "gid": {"type": "int"},
-            "full_name": {"type": "str"},
-            "first_name": {"type": "str"},
-            "last_name": {"type": "str"},
-            "email": {"type": "str"},
-            "enabled": {"type": "bool"},
-            "admin": {"type": "bool"},
-            "password_hash": {"type": "str", "no_log": True},
-            "groups": {"type": "list", "elements": "str"},
-            "shell": {"type": "str"},
-            "home": {"type": "str"},
-            "ssh_public_keys": {"type": "list", "elements": "str", "no_log": False},
-            "external_id": {"type": "str"},
-            "avatar": {"type": "dict"},
-            "profile": {"type": "dict"},
-        },
-    },
-    "groups": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "name": {"type": "str", "required": True},
-            "gid": {"type": "int"},
-            "description": {"type": "str"},
-        },
-    },
-    "include_groups": {"type": "list", "elements": "str", "default": []},
-    "exclude_groups": {"type": "list", "elements": "str", "default": []},
-    "exclude_users": {"type": "list", "elements": "str", "default": []},
-    "protected_users": {"type": "list", "elements": "str", "default": []},
-    "limits": {"type": "dict", "default": {}},
-    "approve": {"type": "list", "elements": "str", "default": []},
-}
 #: The options of the doc fragment ``service``.
 SERVICE_OPTIONS: Dict[str, Any] = {
     "adopt": {"type": "list", "elements": "str", "default": []},
@@ -112,12 +70,12 @@ def run_service(
         )
     except LimitError as error:
         message: Optional[str] = str(error)
-        result = _refused(error.outcome)
+        result = error.outcome.as_refused()
     except RosterError as error:
         message = str(error)
         result = Outcome(roster_digest=roster_digest).as_result()
     else:
-        message = _failures(outcome)
+        message = outcome.failure_message()
         result = outcome.as_result()
         for warning in outcome.warnings:
             module.warn(warning)
@@ -127,24 +85,6 @@ def run_service(
     if message is not None:
         module.fail_json(msg=message, **result)
     module.exit_json(**result)
-
-
-def _failures(outcome: Outcome) -> Optional[str]:
-    if not outcome.failed:
-        return None
-    shown = "; ".join(f"{failure.name}: {failure.reason}" for failure in outcome.failed[:5])
-    more = f"; and {len(outcome.failed) - 5} more in failures" if len(outcome.failed) > 5 else ""
-    return f"{len(outcome.failed)} records could not be applied; the others were. {shown}{more}"
-
-
-def _refused(outcome: Outcome) -> Dict[str, Any]:
-    """Nothing was written: what was planned shows under refused, so that no log takes it for done."""
-    result = outcome.as_result()
-    summary = {name: 0 if name in DONE else count for name, count in result["summary"].items()}
-    result.update(
-        refused=result["changes"], changed=False, changes=[], summary=summary, diff={"before": "", "after": ""}
-    )
-    return result
 
 
 def _roster(params: Mapping[str, Any]) -> Tuple[Roster, str]:
