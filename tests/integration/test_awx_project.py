@@ -87,6 +87,7 @@ def dry_run_then_run(folder: Path, venv: Path, project: Project, inventory: Path
     assert_same_changes(planned, done, set(roots))
     for job in (planned, done):
         assert_report(job, roots)
+        assert_artifact(job)
         assert_quiet(job)
         assert_no_secret(job)
     for name, root in roots.items():
@@ -102,9 +103,22 @@ def assert_same_changes(planned: Job, done: Job, hosts: set[str]) -> None:
         assert results[host]["summary"]["created"] == CREATED
         for key in ("changes", "changed", "diff", "plan_digest", "roster_digest", "summary", "rejected", "pending"):
             assert results[host][key] == plans[host][key], (host, key)
-    # What a later node gets of the dry run is what it would get of the run.
-    published = [{**job.artifacts().get("identity_roster", {}), "check_mode": None} for job in (planned, done)]
-    assert published[0] == published[1]
+
+
+def assert_artifact(job: Job) -> None:
+    """What later nodes of a workflow get: of the dry run no other than of the run, and of the types they count on."""
+    results = job.results()
+    (roster_digest,) = {result["roster_digest"] for result in results.values()}
+    published = job.artifacts()["identity_roster"]
+    assert (published["check_mode"], published["roster_digest"]) == (is_dry_run(job), roster_digest)
+    part = published["linux_accounts"]
+    summaries = [result["summary"] for result in results.values()]
+    assert part["summary"] == {name: sum(summary[name] for summary in summaries) for name in summaries[0]}
+    assert (part["hosts"], part["refused"], part["without_result"]) == (len(results), [], [])
+    assert part["plans"] == {host: result["plan_digest"] for host, result in results.items()}
+    assert part["failed"] == []
+    rejected = {entry["name"] for result in results.values() for entry in result["rejected"]}
+    assert part["rejected"] == sorted(rejected) != []
 
 
 def assert_report(job: Job, hosts: dict[str, Path]) -> None:
@@ -112,7 +126,11 @@ def assert_report(job: Job, hosts: dict[str, Path]) -> None:
     table = job.output.partition("identity.roster run awx-17\n")[2]
     for host in hosts:
         assert re.search(rf"^  {re.escape(host)} +{CREATED} ", table, re.MULTILINE), job.output
-    assert ("CHECK MODE" in table) == (job.folder.name == "1")
+    assert ("CHECK MODE" in table) == is_dry_run(job)
+
+
+def is_dry_run(job: Job) -> bool:
+    return "--check" in (job.folder / "env/cmdline").read_text(encoding="utf-8").split()
 
 
 def assert_quiet(job: Job) -> None:
