@@ -22,13 +22,14 @@ from tests.playbook.awx import NOWHERE, Job, Project, check_out, clean_environme
 from tests.playbook.run import SOURCE
 from tests.servers.libre_workspace import Portal
 from tests.tools.checkout import ROOT
-from tests.tools.venvs import interpreter, venv
+from tests.tools.venvs import REQUIREMENTS, interpreter, venv
 
 CANARY = "$6$canarysalt$" + "Kanarienvogel" + "x" * 73
 KEY = "canary-api-key-9c2d"
-#: The oldest and newest Python 3 that a controller with this core may have, by its release notes. 2.19 is what the
-#: execution environment has, for which see test_in_the_execution_environment.
-PYTHONS = {"2.17": (10, 12), "2.18": (11, 13), "2.20": (12, 14), "2.21": (12, 14)}
+#: The oldest and newest Python 3 that a controller with this core may have, by Ansible's own table.
+PYTHONS = {"2.17": (10, 12), "2.18": (11, 13), "2.19": (11, 13), "2.20": (12, 14), "2.21": (12, 14)}
+#: What the execution environment has; it is tried with that one.
+IN_THE_ENVIRONMENT = "2.19"
 PLAYBOOK = "awx/linux_clients.yml"
 #: Capture 04 has twelve people who can be Linux accounts.
 CREATED = 12
@@ -149,7 +150,7 @@ def assert_no_secret(job: Job) -> None:
         assert re.search(rb"\$y\$[./A-Za-z0-9]+\$", content) is None, name
 
 
-@pytest.mark.parametrize("core", PYTHONS)
+@pytest.mark.parametrize("core", [core for core in PYTHONS if core != IN_THE_ENVIRONMENT])
 def test_on_every_ansible_core(core: str, project: Project, tmp_path: Path) -> None:
     hosts = FabricatedHosts(tmp_path / "hosts", ["pc-1"])
     dry_run_then_run(tmp_path, environment(core), project, hosts.inventory, hosts.roots)
@@ -178,6 +179,15 @@ def test_by_hand(tmp_path: Path) -> None:
     assert "CHECK MODE: nothing was changed" in outputs[1].stdout
     installed = tmp_path / "home/.ansible/collections/ansible_collections/identity/roster"
     assert not {"ansible.cfg", "awx", "collections", "execution-environment"} & set(os.listdir(installed))
+
+
+def test_what_is_said_of_versions_is_what_is_tried() -> None:
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
+    assert runtime["requires_ansible"] == f">={next(iter(PYTHONS))}.0"
+    document = (ROOT / "docs/execution-environment.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| (2\.\d+) \| 3\.(\d+) to 3\.(\d+) \| passes \|$", document, re.MULTILINE)
+    assert {core: (int(oldest), int(newest)) for core, oldest, newest in told} == PYTHONS
+    assert f"ansible-core>={IN_THE_ENVIRONMENT},<" in (REQUIREMENTS / "execution-environment.txt").read_text("utf-8")
 
 
 def test_thin_playbooks_import_what_the_collection_has() -> None:
