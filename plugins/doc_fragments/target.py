@@ -134,6 +134,13 @@ options:
     type: list
     elements: str
     default: []
+  require_approval:
+    description:
+      - Refuse every plan that changes anything, within the limits or beyond them, unless its digest is in O(approve).
+      - A plan that changes nothing needs no approval. In check mode a plan is refused as well.
+      - A dry run without this option shows the same RV(plan_digest), also of a plan that is refused for its limits.
+    type: bool
+    default: false
   protected_users:
     description:
       - User names that are never changed, whatever the roster says.

@@ -2,12 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a plan may not exceed without being looked at first: counts in, refusals out, the same for every target."""
+"""What a plan may not do without being looked at first: counts in, refusals out, the same for every target."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import AbstractSet, Any, Dict, List, Mapping, Optional, Sequence
+
+from ._errors import LimitError
+from ._outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,53 @@ def refusals(
         if of_class is None or len(of_class.names) <= limit.allowed(of_class.base):
             continue
         ordered = sorted(of_class.names)
-        shown = ", ".join(ordered[:20]) + (f" and {len(ordered) - 20} more" if len(ordered) > 20 else "")
         what = called[name].format(found=len(ordered), base=of_class.base)
         sentences.append(
             f"it would {what}, and the limit {name} allows {limit.allowed(of_class.base)} "
-            f"(the larger of {limit.count} and {limit.percent:g} %): {shown}"
+            f"(the larger of {limit.count} and {limit.percent:g} %): {_first(ordered)}"
         )
     return sentences
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def check_plan(
+    outcome: Outcome,
+    found: Mapping[str, Found],
+    limits: Mapping[str, Limit],
+    approved: AbstractSet[str],
+    require_approval: bool = False,
+    words: Optional[Mapping[str, str]] = None,
+) -> None:
+    """Refuse a plan that is over a limit or, with ``require_approval``, changes anything at all, unless exactly this
+    plan was approved. ``words`` as for ``refusals``.
+
+    Raises LimitError.
+    """
+    sentences = refusals(found, limits, words)
+    unapproved = require_approval and bool(outcome.changes)
+    if not (sentences or unapproved):
+        return
+    digest = outcome.plan_digest()
+    if digest in approved:
+        return
+    told = []
+    if sentences:
+        told.append(f"This plan goes too far: {'; '.join(sentences)}.")
+    if unapproved:
+        which = "is not the one that was approved" if approved else "was not approved"
+        told.append(f"This plan {which}: it would {_described(outcome)}.")
+    told.append(f"Nothing was written. If the source is right, approve={digest} lets exactly this plan through")
+    if unapproved:
+        told.append("(in a workflow, start it anew, so that this plan is shown and can be approved)")
+    raise LimitError(" ".join(told), outcome)
+
+
+def _described(outcome: Outcome) -> str:
+    """How many of what, and who: "create 2 users, disable 1 user: anna, bert, carl"."""
+    kinds = Counter((change.action, change.kind.replace("_", " ")) for change in outcome.changes)
+    counts = [f"{action} {count} {kind}{'' if count == 1 else 's'}" for (action, kind), count in kinds.items()]
+    names = sorted({change.name for change in outcome.changes})
+    return f"{', '.join(counts)}: {_first(names)}"

@@ -22,7 +22,8 @@ from ._roster.model import Rejected
 CHANGED = ("changed",)
 DONE = ("created", "updated", "enabled", "disabled", "removed")
 SUMMARY = (*DONE, "unchanged", "rejected", "failed", "pending")
-_COUNTED_AS = {
+#: A change's action to its place in a summary.
+COUNTED_AS = {
     "create": "created",
     "adopt": "updated",
     "update": "updated",
@@ -76,7 +77,7 @@ class Outcome:
         counts = dict.fromkeys(SUMMARY, 0)
         for change in self.changes:
             if change.kind == "user":
-                counts[_COUNTED_AS[change.action]] += 1
+                counts[COUNTED_AS[change.action]] += 1
         counts["unchanged"] = self.unchanged
         counts["rejected"] = len(self.rejected)
         counts["failed"] = len(self.failed)

@@ -12,8 +12,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import AbstractSet, Dict, FrozenSet, Mapping, Optional, Tuple
 
-from .._errors import LimitError, TargetError
-from .._limits import Found, Limit, refusals
+from .._errors import TargetError
+from .._limits import Found, Limit, check_plan
 from .._outcome import Outcome
 from .._roster import document
 from . import applied as applied_state
@@ -49,8 +49,9 @@ class Request:
     roster: Optional[bytes]
     check_mode: bool
     limits: Mapping[str, Limit]
-    #: digests of plans that may exceed the limits
+    #: digests of plans that may exceed the limits, or with require_approval of those that may change anything
     approved: FrozenSet[str] = frozenset()
+    require_approval: bool = False
     #: what the snapshot of the account files is called, and how many runs' snapshots are kept for how many days
     run_id: str = "run"
     #: the controller's day (days since 1970): a host's clock may be wrong. None: the host's
@@ -203,10 +204,11 @@ class _Run:
         return plan, new
 
     def _limit(self, plan: Plan, first_run: bool) -> None:
-        """Refuse a plan that is over a limit, unless exactly this plan was approved."""
+        """Refuse a plan that goes too far, unless exactly this plan was approved."""
         changes = plan.outcome.changes
         admins = [change.name for change in changes if change.kind == "user" and "admin" in change.fields]
-        sentences = refusals(
+        check_plan(
+            plan.outcome,
             {
                 "disables": Found(plan.disabled, plan.owned),
                 "removals": Found(plan.removed, plan.owned),
@@ -216,16 +218,9 @@ class _Run:
                 "member_removals": Found(plan.lost_memberships, plan.memberships),
             },
             self.request.limits,
+            self.request.approved,
+            self.request.require_approval,
         )
-        if not sentences:
-            return
-        digest = plan.outcome.plan_digest()
-        if digest not in self.request.approved:
-            raise LimitError(
-                f"This plan goes too far: {'; '.join(sentences)}. Nothing was written. If the source is right, "
-                f"approve={digest} lets exactly this plan through",
-                plan.outcome,
-            )
 
     def _announce(self, plan: Plan) -> None:
         if os.path.realpath(self.request.root) == "/":

@@ -25,8 +25,8 @@ from .connected import protected_users
 
 #: Counts with everything else that shapes a plan: a host that was brought in line by other rules is looked at anew.
 RULES = "0.1.0"
-#: Options that do not count.
-_NOT_SHAPING = ("roster", "_controller", "run_id", "snapshot_count", "snapshot_days")
+#: Options that do not count. What was approved changes from run to run, and no plan with it.
+_NOT_SHAPING = ("roster", "_controller", "run_id", "snapshot_count", "snapshot_days", "approve", "require_approval")
 #: The run that disables an account is never the one that removes it, and neither is one right after it.
 _LEAST = {"remove_after": 1, "snapshot_count": 0, "snapshot_days": 1}
 
@@ -101,6 +101,7 @@ def _request(params: Dict[str, Any], check_mode: bool) -> Request:
         check_mode=check_mode,
         limits=limits,
         approved=frozenset(params["approve"]),
+        require_approval=params["require_approval"],
         run_id=run_id,
         today=_told(params).get("today"),
         snapshot_count=params["snapshot_count"],

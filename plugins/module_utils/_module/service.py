@@ -129,6 +129,7 @@ def _request(params: Mapping[str, Any], roster: Roster, roster_digest: str, chec
         roster_digest=roster_digest,
         limits=limits,
         approved=frozenset(params["approve"]),
+        require_approval=params["require_approval"],
         check_mode=check_mode,
         workers=params.get("workers", 1),
         attempts=1 + params.get("retries", 0),

@@ -50,4 +50,5 @@ TARGET_OPTIONS: Dict[str, Any] = {
     "protected_users": {"type": "list", "elements": "str", "default": []},
     "limits": {"type": "dict", "default": {}},
     "approve": {"type": "list", "elements": "str", "default": []},
+    "require_approval": {"type": "bool", "default": False},
 }

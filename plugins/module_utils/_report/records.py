@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from .._outcome import SUMMARY
+from .text import shown
+
 COLLECTION = "identity.roster."
 #: Targets that live on a host: a delegated task changes the host that it is delegated to.
 HOST_TARGETS = frozenset(("linux_accounts", "linux_snapshot", "sudo_rules", "ca_certificates"))
@@ -98,7 +101,7 @@ def read_record(target: str, host: str, check: bool, status: str, result: Mappin
         return None
     return replace(
         record,
-        summary={name: _count(result["summary"].get(name)) for name in (*DONE, *LEFT)},
+        summary={name: _count(result["summary"].get(name)) for name in SUMMARY},
         changes=_mappings(result["changes"]),
         rejected=_mappings(result.get("rejected")),
         failures=_mappings(result.get("failures")),
@@ -107,6 +110,11 @@ def read_record(target: str, host: str, check: bool, status: str, result: Mappin
         roster_digest=_text(result.get("roster_digest")),
         run_id=run_id,
     )
+
+
+def entry_name(entry: Mapping[str, Any]) -> str:
+    """What an entry of ``rejected`` or ``failures`` is called, or else where it stands in its source."""
+    return shown(next((entry[key] for key in ("name", "id", "record") if entry.get(key)), ""))
 
 
 def _text(value: Any) -> Optional[str]:

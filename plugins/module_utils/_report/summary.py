@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Optional, Tuple
 
-from .records import COLUMNS, FAILED, UNREACHABLE, Record
+from .records import COLUMNS, FAILED, UNREACHABLE, Record, entry_name
 from .text import shown
 
 #: What the contract's summaries count; changes of other kinds are told beside the table.
@@ -158,8 +158,7 @@ def _note(reasons: Dict[Reason, Places], reason: Reason, host: str) -> None:
 
 
 def _what(entry: Mapping[str, object]) -> str:
-    name = next((entry[key] for key in ("name", "id", "record") if entry.get(key)), "")
-    return f"{shown(entry.get('kind'))} {shown(name)}".strip()
+    return f"{shown(entry.get('kind'))} {entry_name(entry)}".strip()
 
 
 def _rejection(target: str, entry: Mapping[str, object]) -> Reason:

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Union
 
-from .._errors import LimitError, RosterError, TargetError
-from .._limits import Limit, refusals
+from .._errors import RosterError, TargetError
+from .._limits import Limit, check_plan
 from .._outcome import Failure, Outcome
 from .._pairing import Account
 from .._reconcile import Plan, Step
@@ -107,6 +107,7 @@ class Run:
     limits: Mapping[str, Limit]
     approved: FrozenSet[str]
     check_mode: bool
+    require_approval: bool = False
     workers: int = 1
     attempts: int = 2
     warnings: Sequence[str] = ()
@@ -120,7 +121,7 @@ def run(service: Service, file: StateFile, request: Run) -> Outcome:
         _check_listing(state, accounts, file, request)
         plan = service.plan(request.roster, accounts, state)
         outcome = _outcome(service, plan, request, file)
-        _limit(service, plan, outcome, request)
+        check_plan(outcome, plan.found, request.limits, request.approved, request.require_approval, service.words)
         if request.check_mode:
             service.preview(plan, outcome)
         else:
@@ -158,17 +159,6 @@ def _outcome(service: Service, plan: Plan, request: Run, file: StateFile) -> Out
         roster_digest=request.roster_digest,
         warnings=warnings,
     )
-
-
-def _limit(service: Service, plan: Plan, outcome: Outcome, request: Run) -> None:
-    digest = outcome.plan_digest()
-    sentences = [] if digest in request.approved else refusals(plan.found, request.limits, service.words)
-    if sentences:
-        raise LimitError(
-            f"This plan goes too far: {'; '.join(sentences)}. Nothing was written. If the source is right, "
-            f"approve={digest} lets exactly this plan through",
-            outcome,
-        )
 
 
 @dataclass
