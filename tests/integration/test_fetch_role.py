@@ -99,18 +99,38 @@ def test_several_sources_become_one_roster(tmp_path: Path) -> None:
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "kind": ({"fetch_source": "nis"}, "The sources are libre_workspace, ldap, csv, and 'nis' is asked for"),
-    "no_url": ({}, "Give its address in fetch_url"),
+    "no_url": ({}, "these are missing: the address of the portal (fetch_url); a key of the portal"),
     "no_key": ({"fetch_url": "https://portal.example.org"}, "LIBRE_WORKSPACE_API_KEY"),
-    "no_path": ({"fetch_source": "csv"}, "give its path in fetch_csv.path"),
-    "no_server": ({"roster_source": "ldap"}, "give its address in fetch_ldap.server_url"),
+    "no_path": ({"fetch_source": "csv"}, "the path of the CSV file (fetch_csv.path)"),
+    "no_server": (
+        {"roster_source": "ldap"},
+        "the address of the directory (fetch_ldap.server_url or ldap.server_url); where the people",
+    ),
     "typo": ({"fetch_source": "csv", "fetch_csv": {"path": "/x", "delimeter": ";"}}, "delimeter"),
     "ldap_typo": (
-        {"fetch_source": "ldap", "ldap": {"server_url": "ldap://a.invalid", "fitler": "(cn=a)", "bind_password": "x"}},
+        {
+            "fetch_source": "ldap",
+            "ldap": {
+                "server_url": "ldap://a.invalid",
+                "base_dn": "o=a",
+                "fitler": "(cn=a)",
+                "bind_dn": "cn=a",
+                "bind_password": "x",
+            },
+        },
         "fetch_ldap (or ldap) has fitler, which nothing reads",
     ),
     "part_typo": (
         {"fetch_sources": [{"name": "a", "source": "csv", "csv": {"path": "/x", "encodign": "latin-1"}}]},
         "fetch_csv has encodign, which nothing reads",
+    ),
+    "no_password": (
+        {"fetch_source": "ldap", "ldap": {"server_url": "ldap://a.invalid", "base_dn": "o=a", "bind_dn": "cn=a"}},
+        "these are missing: its password (environment IDENTITY_ROSTER_BIND_PASSWORD",
+    ),
+    "parts": (
+        {"fetch_sources": [{"name": "hr", "source": "csv"}, {"name": "ad", "source": "ldap"}]},
+        "for hr, the path of the CSV file (fetch_csv.path); for ad, the address of the directory",
     ),
     "name": ({"fetch_sources": [{"source": "csv"}]}, "fetch_sources can't be read"),
     "way_out": ({"fetch_sources": [{"name": "../x", "source": "csv"}]}, "fetch_sources can't be read"),
@@ -121,7 +141,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def test_variables_that_can_not_be_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LIBRE_WORKSPACE_API_KEY", raising=False)
+    for name in ("LIBRE_WORKSPACE_API_KEY", "IDENTITY_ROSTER_BIND_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
     dest = {"fetch_dest": str(tmp_path / "roster.json")}
     done = play(tmp_path, {name: {**dest, **case} for name, (case, _words) in REFUSED.items()})
     failures = {event.host: json.dumps(event.result) for event in done.events if event.status == "failed"}

@@ -94,9 +94,9 @@ class Target:
     def run(self, wanted: Roster, check: bool = False, **changes: Any) -> Outcome:
         return engine.run(self.request(wanted, check, **changes))
 
-    def ask(self, wanted: Roster, check: bool = False) -> Outcome:
+    def ask(self, wanted: Roster, check: bool = False, **changes: Any) -> Outcome:
         """With the digest alone; raises RosterNeeded."""
-        return engine.run(replace(self.request(wanted, check), roster=None, sent_digest=None))
+        return engine.run(replace(self.request(wanted, check, **changes), roster=None, sent_digest=None))
 
     def text(self, name: str) -> str:
         return (self.root / "etc" / name).read_text()

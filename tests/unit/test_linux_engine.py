@@ -210,6 +210,29 @@ def test_approval_is_for_one_plan_only(target: Target) -> None:
     assert target.run(roster(*list(many(20))[6:]), approved=frozenset({digest})).summary()["disabled"] == 6
 
 
+def test_where_approval_is_required_nothing_else_is_written(target: Target) -> None:
+    wanted, before = roster(*many(3)), stamps(target.root)
+    planned = target.run(wanted, check=True)
+    for check in (True, False):
+        with pytest.raises(LimitError, match="was not approved: it would create 3 users: u00000") as caught:
+            target.run(wanted, check=check, require_approval=True)
+        assert caught.value.outcome.plan_digest() == planned.plan_digest()
+    approved = frozenset({planned.plan_digest()})
+    with pytest.raises(LimitError, match="is not the one that was approved"):
+        target.run(roster(*many(2)), approved=approved, require_approval=True)
+    assert stamps(target.root) == before
+    assert target.run(wanted, approved=approved, require_approval=True).as_result() == planned.as_result()
+    # A plan that is empty needs no approval, the long way or the short one.
+    assert not target.run(wanted, require_approval=True).changes
+    assert not target.ask(wanted, require_approval=True).changes
+    # What somebody else changes opens the short way to a plan that does.
+    target.path("shadow").write_text(target.text("shadow").replace(HASH, OTHER_HASH))
+    with pytest.raises(RosterNeeded):
+        target.ask(wanted, require_approval=True)
+    with pytest.raises(LimitError, match="it would update 3 users"):
+        target.run(wanted, require_approval=True)
+
+
 def test_too_many_admins_and_members(target: Target) -> None:
     people = [replace(record, groups=("team",)) for record in many(20)]
     target.run(roster(*[replace(record, admin=True) for record in people]))

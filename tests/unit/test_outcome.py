@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.identity.roster.plugins.module_utils._errors import LimitError
 from ansible_collections.identity.roster.plugins.module_utils._limits import (
     DEFAULTS,
     Found,
     Limit,
+    check_plan,
     read_limits,
     refusals,
 )
@@ -169,6 +171,44 @@ def test_each_class_has_its_own_limit() -> None:
     ]
     assert refusals({}, DEFAULTS) == []
     assert refusals({"disables": Found(["a"], 1000)}, {"disables": Limit(0, 0)}) != []
+
+
+TOO_MANY = {"disables": Found(["anna", "bert", "carl", "dora"], 4)}
+
+
+@pytest.mark.parametrize("changes", [[], CHANGES], ids=["empty", "changes"])
+@pytest.mark.parametrize("found", [{}, TOO_MANY], ids=["within", "beyond"])
+@pytest.mark.parametrize("required", [False, True], ids=["free", "required"])
+@pytest.mark.parametrize("approved", ["none", "this", "another"])
+def test_a_plan_needs_approval(changes: list[Change], found: dict[str, Found], required: bool, approved: str) -> None:
+    """Refused are plans beyond a limit and, where approval is required, all that change something; but for this one."""
+    outcome = Outcome(roster_digest="d", changes=changes)
+    digest = outcome.plan_digest()
+    let_through = {"none": set(), "this": {digest, "x"}, "another": {"x"}}[approved]
+    unapproved = required and bool(changes)
+    if approved == "this" or not (found or unapproved):
+        check_plan(outcome, found, DEFAULTS, let_through, required)
+        return
+    with pytest.raises(LimitError) as refused:
+        check_plan(outcome, found, DEFAULTS, let_through, required)
+    words = str(refused.value)
+    assert refused.value.outcome is outcome
+    assert ("This plan goes too far: it would disable 4 of 4" in words) == bool(found)
+    said = "was not approved" if approved == "none" else "is not the one that was approved"
+    counts = "disable 1 user, create 1 group, create 1 user, update 1 user, adopt 1 user, remove 1 user, enable 1 user"
+    who = "anna, bert, carl, dora, emil, fred, team"
+    assert (f"This plan {said}: it would {counts}: {who}. " in words) == unapproved
+    assert ("start it anew" in words) == unapproved
+    assert f"Nothing was written. If the source is right, approve={digest} lets exactly this plan through" in words
+    assert "canary" not in words
+
+
+def test_an_approval_that_is_missing_names_twenty() -> None:
+    changes = [Change("sudo_rule", f"u{number:03d}", "create", {}) for number in range(50)]
+    with pytest.raises(LimitError) as refused:
+        check_plan(Outcome(changes=changes), {}, DEFAULTS, frozenset(), require_approval=True)
+    words = str(refused.value)
+    assert "create 50 sudo rules: u000," in words and "u019 and 30 more." in words and "u020" not in words
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ ANNA = User("1", username="anna", groups=("staff",))
 
 def options(**given: Any) -> dict[str, Any]:
     lists: dict[str, Any] = {name: [] for name in ("include_groups", "exclude_groups", "exclude_users", "approve")}
-    return {**lists, "roster": None, "limits": {}, "allow_empty": False, **given}
+    return {**lists, "roster": None, "limits": {}, "allow_empty": False, "require_approval": False, **given}
 
 
 def test_a_refused_plan_counts_nothing_as_done() -> None:

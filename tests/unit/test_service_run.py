@@ -298,6 +298,22 @@ def test_limits_and_approval(tmp_path: Path) -> None:
     assert len(start(service, tmp_path, people[:5], approved=frozenset({digest})).changes) == 15
 
 
+def test_where_approval_is_required_nothing_else_is_sent(tmp_path: Path) -> None:
+    service = Fake()
+    planned = start(service, tmp_path, users(3), check_mode=True)
+    for check in (True, False):
+        with pytest.raises(LimitError, match="was not approved: it would create 3 users: u0@x, u1@x, u2@x") as refused:
+            start(service, tmp_path, users(3), check_mode=check, require_approval=True)
+        assert refused.value.outcome.plan_digest() == planned.plan_digest()
+    approved = frozenset({planned.plan_digest()})
+    with pytest.raises(LimitError, match="is not the one that was approved"):
+        start(service, tmp_path, users(2), approved=approved, require_approval=True)
+    assert (service.made, state(tmp_path).owned) == ([], {})
+    done = start(service, tmp_path, users(3), approved=approved, require_approval=True)
+    assert done.as_result() == planned.as_result()
+    assert start(service, tmp_path, users(3), require_approval=True).changes == []
+
+
 def test_without_a_state_nothing_is_taken_away_and_that_is_said(tmp_path: Path) -> None:
     service = Fake([Account("A", "a@x", {"email": "a@x"})])
     done = start(service, tmp_path, users(1), path=None)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
 from .._outcome import COUNTED_AS, DONE, SUMMARY
 from .records import FAILED, OK, UNREACHABLE, Record, entry_name, read_record
@@ -44,7 +44,8 @@ def run_artifacts(
     plans: Dict[str, str] = {}
     refused: List[str] = []
     without_result: List[str] = []
-    rejected, failed = set(), set()
+    rejected: Set[str] = set()
+    failed: Set[str] = set()
     for host in hosts:
         record = _record(target, host, check_mode, results.get(host))
         if record is None:
@@ -135,7 +136,7 @@ def _target_lines(target: str, part: Mapping[str, Any]) -> List[str]:
 def _users(counts: Any) -> str:
     counts = counts if isinstance(counts, dict) else {}
     told = [f"{number(_number(counts.get(name)))} {name}" for name in DONE if _number(counts.get(name))]
-    return f"users: {', '.join(told)}" if told else "not of users, but of other things such as groups"
+    return f"users: {', '.join(told)}" if told else "not of users but of groups and the like"
 
 
 def _wrapped(text: str, indent: str = "  ") -> List[str]:
