@@ -291,24 +291,22 @@ def test_a_log_that_cannot_be_written_fails_nothing_and_artifacts_are_published(
     csv.write_text(FIRST, encoding="utf-8")
     site.log = csv / "audit.jsonl"
     document = (ROOT / "docs/report.md").read_text(encoding="utf-8")
-    (publish,) = re.findall(r"```yaml\n(- name: Publish.*?)```", document, re.DOTALL)
+    (publish,) = re.findall(r"```yaml\n(    - name: Publish.*?)```", document, re.DOTALL)
     run = site.run(
-        SYNC + "      register: linux_client_result\n" + publish,
+        SYNC.replace("required: [username]}", "required: [username]}\n      register: fetch_result")
+        + "      register: linux_client_result\n"
+        + publish,
         csv=str(csv),
         awx_job_id=17,
         environment={"ANSIBLE_SHOW_CUSTOM_STATS": "1"},
     )
     assert run.returncode == 0, run.output
-    assert after_stats(run) == {
-        "created": 3,
-        "updated": 0,
-        "disabled": 0,
-        "failed": [],
-        "rejected": ["4711"],
-        "hosts_without_result": [],
-        "plan_digests": [run.of(TARGET)["alpha"]["plan_digest"]],
-        "roster_digests": [run.of(TARGET)["alpha"]["roster_digest"]],
-    }
+    result = run.of(TARGET)["alpha"]
+    told = after_stats(run)
+    assert (told["check_mode"], told["roster_digest"]) == (False, result["roster_digest"])
+    assert told["linux_accounts"]["summary"] == result["summary"]
+    assert told["linux_accounts"]["plans"] == {"alpha": result["plan_digest"]}
+    assert (told["linux_accounts"]["summary"]["created"], told["linux_accounts"]["rejected"]) == (3, ["4711"])
     assert run.output.count("[WARNING]: identity.roster.report: the log") == 1
     assert table_of(run).startswith("identity.roster run awx-17\n")
     assert "Changes that could NOT be logged: 5 in " in table_of(run)
