@@ -139,7 +139,7 @@ def test_all_targets_of_one_run(pleio: PleioServer, ftrack: Workspace, tmp_path:
     site = Site(tmp_path, ["alpha", "beta"])
     csv, bait = tmp_path / "people.csv", tmp_path / "bait"
     csv.write_text(HEADER + evil(bait) + person(1) + person(2), encoding="utf-8")
-    given = {
+    given: dict[str, Any] = {
         "fetch_source": "csv", "fetch_csv": {"path": str(csv)}, "fetch_dest": str(tmp_path / "roster.json"),
         "linux_client_root": "{{ top }}/{{ inventory_hostname }}", "linux_clients_become": False,
         "linux_client_create_homes": False, "pleio_hosts": "localhost", "pleio_site_url": pleio.url,
@@ -189,7 +189,7 @@ def test_hosts_that_fail_are_in_the_artifact_and_in_the_report(tmp_path: Path) -
     csv, bait = tmp_path / "people.csv", tmp_path / "bait"
     csv.write_text(HEADER + evil(bait) + person(1), encoding="utf-8")
     (tmp_path / "broken/etc/passwd").unlink()
-    given = {
+    given: dict[str, Any] = {
         "fetch_source": "csv", "fetch_csv": {"path": str(csv)}, "fetch_dest": str(tmp_path / "roster.json"),
         "linux_client_root": "{{ top }}/{{ inventory_hostname }}", "linux_clients_become": False,
         "linux_client_create_homes": False,
