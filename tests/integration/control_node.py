@@ -101,7 +101,8 @@ rmdir dev/machine
 # Or no service would see its credentials, which systemd mounts.
 mount --make-rshared .
 mkfifo run/boot
-exec chroot . sh -c 'read unused < /run/boot; rm /run/boot; exec "$@"' boot /usr/bin/env -i container=roster PATH={SYSTEM_PATH} /usr/lib/systemd/systemd \\
+exec chroot . sh -c 'read unused < /run/boot; rm /run/boot; exec "$@"' boot \\
+    env -i container=roster PATH={SYSTEM_PATH} /usr/lib/systemd/systemd \\
     --unit=basic.target --log-target=console --log-level=notice
 """
 _NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
@@ -172,17 +173,6 @@ class ControlNode:
         )
         assert not check or done.returncode == 0, (command, done.stdout + done.stderr)
         return done
-
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """Run a command as root on the node, and don't wait for it."""
-        return subprocess.Popen(
-            self._entering(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={"PATH": SYSTEM_PATH, "HOME": "/root"},
-        )
 
     def write(self, path: str, content: str, mode: int = 0o644) -> None:
         """A file on the node."""
@@ -271,7 +261,14 @@ def _build(folder: Path, base: Path, layer: Path) -> None:
     own = {"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
     with (folder / "log").open("w") as output:
         done = subprocess.run(
-            [*_DIES_WITH_US, *"unshare --mount --pid --fork --kill-child".split(), f"--root={root}", "sh", "-c", _INSTALL],
+            [
+                *_DIES_WITH_US,
+                *"unshare --mount --pid --fork --kill-child".split(),
+                f"--root={root}",
+                "sh",
+                "-c",
+                _INSTALL,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
