@@ -1,18 +1,17 @@
 #!/bin/sh
-# {{ schedule_mark }}
+# Managed by identity.roster.schedule: changes will be lost
 #
 # identity-roster-run [--cron] NAME [OPTION OF ansible-playbook]...
 #
 # One run of the schedule NAME: never beside another one, with its credentials, for a limited time. The timer, cron and
 # people start runs by this alike. The status is that of ansible-playbook; 124 or 137: it took too long; 75: others were at work.
+# shellcheck disable=SC1090,SC2154 # What is not set here is in the file that is read.
 set -eu
 umask 077
 
-etc={{ schedule_etc }}
-lock={{ schedule_lib }}/lock
-log={{ schedule_log }}
-user={{ schedule_user | quote }}
-wait={{ schedule_lock_wait }}
+etc=/etc/identity-roster-schedule
+lock=/var/lib/identity-roster-schedule/lock
+log=/var/log/identity-roster
 
 say() {
     echo "identity-roster-run: $*"
@@ -23,6 +22,11 @@ fail() {
     shift
     say "$*" >&2
     exit "$status"
+}
+
+# Of what it sets the arguments are dropped, as they are a function's.
+read_settings() {
+    . "$etc/$name.conf"
 }
 
 cron=
@@ -38,11 +42,9 @@ shift
 
 # Secrets go from files that only root reads (by LoadCredential= from systemd) into the environment, never into arguments.
 if [ -z "${IDENTITY_ROSTER_RUN_AS-}" ]; then
-    case $(id -u) in
-    0 | "$(id -u "$user")") ;;
-    *) fail 77 "only root may start a run" ;;
-    esac
+    [ "$(id -u)" = 0 ] || [ -r "$etc/$name.conf" ] || fail 77 "only root may start a run"
     [ -r "$etc/$name.conf" ] || fail 64 "there is no schedule $name; look into $etc"
+    read_settings
     credentials=${CREDENTIALS_DIRECTORY:-$etc}/$name.credentials
     if [ -n "${CREDENTIALS_DIRECTORY-}" ] || [ -e "$credentials" ]; then
         [ -r "$credentials" ] || fail 77 "$credentials can't be read: start the run as root"
@@ -50,18 +52,17 @@ if [ -z "${IDENTITY_ROSTER_RUN_AS-}" ]; then
         . "$credentials"
         set +a
     fi
-    if [ "$(id -u)" != "$(id -u "$user")" ]; then
+    if [ "$(id -u)" = 0 ] && [ "$(id -u "$user")" != 0 ]; then
         export IDENTITY_ROSTER_RUN_AS="$user"
         exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups --no-new-privs -- "$0" $cron "$name" "$@"
     fi
 fi
 
-export HOME={{ schedule_home | quote }} USER="$user" LOGNAME="$user" LC_ALL=C.UTF-8
-export PATH={{ schedule_ansible_playbook | dirname }}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export ANSIBLE_CONFIG="$etc/ansible.cfg" PYTHONUNBUFFERED=1
-
-# Sets limit and delay, and puts the schedule's own arguments before those that were given.
+# Sets user, home, ansible_playbook, limit, delay and wait, and puts the schedule's own arguments before those given.
 . "$etc/$name.conf"
+export HOME="$home" USER="$user" LOGNAME="$user" LC_ALL=C.UTF-8
+export PATH="${ansible_playbook%/*}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+export ANSIBLE_CONFIG="$etc/ansible.cfg" PYTHONUNBUFFERED=1
 
 # The same moment on one control node, another one on the next.
 if [ -n "$cron" ]; then
@@ -71,8 +72,11 @@ fi
 # The run and all that it starts hold the lock: it is free when the last of them has ended, however that came.
 exec 9>>"$lock"
 if ! flock -n 9; then
-    say "another run is at work: $(cat "$lock"). Waiting up to $wait s for it"
-    [ "$wait" -gt 0 ] && timeout "$wait" flock 9 || fail 75 "nothing was started: the other run was still at work after $wait s"
+    other="another run is at work: $(cat "$lock")"
+    [ -n "$cron" ] || say "$other. Waiting up to $wait s for it"
+    if [ "$wait" = 0 ] || ! timeout "$wait" flock 9; then
+        fail 75 "nothing was started, after $wait s: $other"
+    fi
 fi
 echo "$name, process $$, since $(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$lock"
 
@@ -87,10 +91,11 @@ if [ -t 0 ]; then
 fi
 say "$name begins $(date -u +%Y-%m-%dT%H:%M:%SZ)"
 status=0
-timeout $foreground -k 60 "$limit" {{ schedule_ansible_playbook }} "$@" || status=$?
+timeout $foreground -k 60 "$limit" "$ansible_playbook" "$@" 3>&- || status=$?
 case $status in
 0) end="is done" ;;
-124 | 137) end="was ended after $limit s: it hung, or needs a longer timeout (status $status)" ;;
+124) end="was ended after $limit s: it hung, or needs a longer timeout (status 124)" ;;
+137) end="was killed: it did not end by itself after $limit s, or the kernel had no memory (status 137)" ;;
 *) end="failed with status $status" ;;
 esac
 say "$name $end, $(date -u +%Y-%m-%dT%H:%M:%SZ)"
