@@ -206,7 +206,7 @@ def test_a_hardened_run_makes_accounts_over_ssh(site: Site) -> None:
     node.write("run/systemd/system/portal.service", PORTAL)
     node.run("systemctl", "start", "portal.service")
     try:
-        _until(lambda: (node.root / "run/port").exists())
+        _until((node.root / "run/port").exists)
         started = node.run("systemctl", "start", "identity-roster-linux.service", check=False)
         said = journal(node, "linux")
         assert started.returncode == 0, said
@@ -237,7 +237,7 @@ def test_one_at_a_time_secrets_to_itself_and_an_end(site: Site) -> None:
     assert "nothing was started" in refused.stderr
     assert node.run("systemctl", "start", "identity-roster-linux.service", check=False).returncode != 0
     assert node.property("identity-roster-linux.service", "ExecMainStatus") == "75"
-    _until(lambda: (node.root / "run/told-identity-roster-linux.service").exists())
+    _until((node.root / "run/told-identity-roster-linux.service").exists)
 
     # The run has its secrets as they were given, and only by its environment.
     running = processes(node, unit)
@@ -262,7 +262,7 @@ def test_one_at_a_time_secrets_to_itself_and_an_end(site: Site) -> None:
     assert "hang was ended after 12 s" in journal(node, "hang")
     assert processes(node, unit) == []
     assert "sleep 4711" not in node.run("ps", "-eo", "args").stdout
-    _until(lambda: (node.root / "run/told-identity-roster-hang.service").exists())
+    _until((node.root / "run/told-identity-roster-hang.service").exists)
     assert "Kanarien" not in node.run("journalctl", "--no-pager").stdout
 
 
