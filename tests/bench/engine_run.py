@@ -20,12 +20,19 @@ from typing import Any
 
 from ansible_collections.identity.roster.plugins.module_utils._limits import DEFAULTS
 from ansible_collections.identity.roster.plugins.module_utils._linux.draft import Options
-from ansible_collections.identity.roster.plugins.module_utils._linux.engine import Request, run
+from ansible_collections.identity.roster.plugins.module_utils._linux.engine import Request, run, without_collection
+from ansible_collections.identity.roster.plugins.module_utils._outcome import Outcome
 
 
 def main(asked: dict[str, Any]) -> dict[str, Any]:
     began = time.perf_counter()
-    outcome = run(
+    with without_collection():
+        summary = _run(asked).as_result()["summary"]
+    return {"seconds": time.perf_counter() - began, "peak": _peak(), "summary": summary}
+
+
+def _run(asked: dict[str, Any]) -> Outcome:
+    return run(
         Request(
             root=asked["root"],
             state_directory="/var/lib/identity-roster",
@@ -33,13 +40,11 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
             options_digest=asked["rules"],
             roster_digest=asked["digest"],
             sent_digest=asked["digest"] if asked["send"] else None,
-            roster=Path(asked["roster"]).read_bytes() if asked["send"] else None,
+            roster=Path(asked["roster"]).read_bytes if asked["send"] else None,
             check_mode=asked["check"],
             limits=DEFAULTS,
         )
     )
-    result = outcome.as_result()
-    return {"seconds": time.perf_counter() - began, "peak": _peak(), "summary": result["summary"]}
 
 
 def _peak() -> int:

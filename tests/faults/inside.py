@@ -83,7 +83,7 @@ def run_engine(task: dict[str, Any]) -> dict[str, Any]:
         options_digest=json.dumps(options, sort_keys=True),
         roster_digest=task["digest"],
         sent_digest=None if roster is None else task["digest"],
-        roster=None if roster is None else roster.encode(),
+        roster=None if roster is None else roster.encode,
         check_mode=task["check"],
         limits=DEFAULTS,
     )

@@ -85,7 +85,7 @@ class Target:
             "options_digest": hashlib.sha256(repr(self.options).encode()).hexdigest(),
             "roster_digest": digest,
             "sent_digest": digest,
-            "roster": content,
+            "roster": None if content is None else lambda: content,
             "check_mode": check,
             "limits": DEFAULTS,
         }

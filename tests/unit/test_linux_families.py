@@ -196,7 +196,7 @@ def test_login_defs_of_etc_replace_the_vendors(family: Callable[[str], Target]) 
     target.path("login.defs").write_text("UID_MIN 2000\n")
     with opened(target) as account_files:
         defaults = account_files.host_defaults()
-    settings = read_settings(defaults["login.defs"], defaults["useradd"], {"users": 100})
+    settings = read_settings(defaults["login.defs"], defaults["useradd"], {"users": 100}.get)
     assert (settings.uid_min, settings.private_groups, settings.pass_max_days) == (2000, True, "90")
     shutil.rmtree(target.root / "usr/etc")
     with opened(target) as account_files:

@@ -111,7 +111,7 @@ MAIL_DIR        "/var/spool/mail"
 
 
 def read(defs: bytes | None = None, useradd: bytes | None = None, **gids: int) -> Settings:
-    return read_settings(defs, useradd, gids)
+    return read_settings(defs, useradd, gids.get)
 
 
 @pytest.mark.parametrize(

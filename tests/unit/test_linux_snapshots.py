@@ -28,6 +28,7 @@ from ansible_collections.identity.roster.plugins.module_utils._linux.snapshots i
 )
 from ansible_collections.identity.roster.plugins.module_utils._linux.state import StateDirectory
 from ansible_collections.identity.roster.plugins.module_utils._module.linux_snapshot import own_run_id
+from ansible_collections.identity.roster.plugins.module_utils._outcome import Change
 
 BEFORE: dict[str, bytes | None] = {
     "passwd": b"root:x:0:0::/:/bin/sh\n\xff:x:5:5::/:\n",
@@ -41,6 +42,7 @@ AFTER = {
     "passwd": b"root:x:0:0::/:/bin/sh\nanna:x:5000:5000::/home/anna:/bin/sh\n",
     "shadow": b"root:$6$secret:1::::::\nanna:*:1::::::\n",
 }
+CHANGES = [Change("user", "anna", "create", {}), Change("user", "\\xff", "remove", {})]
 NEW = ledgers.serialise(Ledger({"id": OwnedUser("anna", 5000, 5000)}))
 DAY = 86400.0
 NOW = 20000 * DAY
@@ -54,8 +56,11 @@ def state(tmp_path: Path) -> StateDirectory:
     return directory
 
 
-def snapshot(state: StateDirectory, run_id: str = "monday", now: float = NOW, after: Any = None) -> None:
-    keep(state, run_id, BEFORE, AFTER if after is None else after, None, NEW, now)
+def snapshot(
+    state: StateDirectory, run_id: str = "monday", now: float = NOW, after: Any = None, changes: Any = None
+) -> None:
+    after, changes = (AFTER if after is None else after), (CHANGES if changes is None else changes)
+    keep(state, run_id, BEFORE, after, None, NEW, changes, now)
 
 
 def folder(state: StateDirectory, name: str = "") -> Path:
@@ -76,7 +81,8 @@ def test_a_snapshot_has_the_whole_old_files_for_its_owner_only(state: StateDirec
     assert {name: kept.pop(name) for name in ("passwd", "shadow", "group", "subuid")} == {
         name: data for name, data in BEFORE.items() if data is not None
     }
-    assert set(kept) == {"run.json", "lines.json", "ledger-after.json"}
+    assert {name: kept.pop(f"{name}.after") for name in AFTER} == AFTER
+    assert set(kept) == {"run.json", "ledger-after.json"}
     for path in (folder(state), folder(state, "monday")):
         assert path.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder(state, "monday").iterdir()} == {0o600}
@@ -91,7 +97,8 @@ def test_a_snapshot_has_the_whole_old_files_for_its_owner_only(state: StateDirec
 def test_runs_are_listed_newest_first_and_parts_of_a_run_count_together(state: StateDirectory) -> None:
     snapshot(state, "b", NOW)
     snapshot(state, "a", NOW + 1)
-    snapshot(state, "b", NOW + 2, {"group": b"root:x:0:\nteam:x:6000:\n"})
+    changes = [Change("group", "team", "create", {"gid": (None, 6000)})]
+    snapshot(state, "b", NOW + 2, {"group": b"root:x:0:\nteam:x:6000:\n"}, changes)
     runs = list_runs(state)
     assert [(run.run_id, run.time) for run in runs] == [("b", NOW + 2), ("a", NOW + 1)]
     assert runs[0].files == ("group", "passwd", "shadow")
@@ -100,25 +107,39 @@ def test_runs_are_listed_newest_first_and_parts_of_a_run_count_together(state: S
     assert load(state, "never") == []
 
 
-COUNTS: dict[str, tuple[dict[str, dict[str, tuple[list[str], list[str]]]], dict[str, int]]] = {
-    "disabled": ({"shadow": {"a": (["a:H:1:::::: "], ["a:!H:1:::::1:"])}}, {"disabled": 1}),
-    "enabled": ({"shadow": {"a": (["a:!H:1:::::1:"], ["a:H:1::::::"])}}, {"enabled": 1}),
-    "renamed with its group": (
-        {
-            "passwd": {"a": (["a:x:5:5::/:/"], []), "b": ([], ["b:x:5:5::/:/"])},
-            "shadow": {"a": (["a:H:1::::::"], []), "b": ([], ["b:H:1::::::"])},
-            "group": {"a": (["a:x:5:"], []), "b": ([], ["b:x:5:"])},
-        },
-        {"updated": 1},
+COUNTS: dict[str, tuple[list[Change], dict[str, int]]] = {
+    "users in each way": (
+        [
+            Change("user", "a", "create", {"groups": (None, ["team"])}),
+            Change("user", "b", "rename", {"username": ("c", "b")}),
+            Change("user", "d", "adopt", {}),
+            Change("user", "e", "disable", {"enabled": (True, False)}),
+            Change("user", "f", "enable", {"enabled": (False, True)}),
+            Change("user", "g", "remove", {"groups": (["team"], [])}),
+        ],
+        {"created": 1, "updated": 2, "disabled": 1, "enabled": 1, "removed": 1, "groups": 1},
     ),
-    "a line that is nothing": ({"passwd": {"a": (["a"], [])}}, {"updated": 1}),
+    "groups that come, change, and lose or get members": (
+        [
+            Change("group", "new", "create", {"gid": (None, 6000)}),
+            Change("group", "team", "update", {"members": (["x"], [])}),
+            Change("user", "a", "update", {"groups": (["stays", "team"], ["stays", "crew", "new"])}),
+            Change("user", "b", "update", {"groups": (["crew"], [])}),
+        ],
+        {"updated": 2, "groups": 3},
+    ),
+    "the admin group": (
+        [Change("user", name, "update", {"admin": (False, True)}) for name in "ab"],
+        {"updated": 2, "groups": 1},
+    ),
+    "nothing": ([], {}),
 }
 
 
 @pytest.mark.parametrize("case", sorted(COUNTS))
 def test_what_a_run_is_said_to_have_done(case: str) -> None:
-    lines, expected = COUNTS[case]
-    assert {key: value for key, value in count_changes(lines).items() if value} == expected
+    changes, expected = COUNTS[case]
+    assert {key: value for key, value in count_changes(changes).items() if value} == expected
 
 
 @pytest.mark.parametrize("run_id", ["", ".", "..", ".x", "a/b", "a~2", "x" * 65, "a b", "ä", "a\n"])
@@ -185,7 +206,7 @@ def test_nothing_was_ever_kept(state: StateDirectory) -> None:
     assert list_runs(state) == [] and not folder(state).exists()
 
 
-@pytest.mark.parametrize("name", ["run.json", "lines.json", "ledger-after.json"])
+@pytest.mark.parametrize("name", ["run.json", "ledger-after.json", "passwd", "shadow.after", "group.after"])
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"passwd": {"a": 1}}', '{"format": "other"}', "null"])
 def test_a_damaged_snapshot_is_not_gone_back_to(state: StateDirectory, name: str, content: str) -> None:
     snapshot(state)
@@ -194,11 +215,19 @@ def test_a_damaged_snapshot_is_not_gone_back_to(state: StateDirectory, name: str
         load(state, "monday")
 
 
+@pytest.mark.parametrize("name", ["group", "shadow", "passwd.after"])
+def test_a_snapshot_that_lost_a_file_is_not_gone_back_to(state: StateDirectory, name: str) -> None:
+    snapshot(state)
+    folder(state, "monday").joinpath(name).unlink()
+    with pytest.raises(TargetError, match="damaged"):
+        load(state, "monday")
+
+
 def test_numbers_that_are_none_are_damage(state: StateDirectory) -> None:
     snapshot(state)
     path = folder(state, "monday") / "run.json"
     document = json.loads(path.read_text())
-    for key, value in (("time", True), ("time", "now"), ("counts", {}), ("after", {"../x": "y"}), ("after", [])):
+    for key, value in (("time", True), ("time", "now"), ("counts", {}), ("before", None), ("after", {"../x": "y"}), ("after", [])):
         path.write_text(json.dumps({**document, key: value}))
         assert [run.time for run in list_runs(state)] == [None]
 
@@ -257,8 +286,8 @@ def test_links_are_not_followed(state: StateDirectory, tmp_path: Path) -> None:
     snapshot(state)
     secret = tmp_path / "secret"
     secret.write_text("x")
-    folder(state, "monday").joinpath("lines.json").unlink()
-    folder(state, "monday").joinpath("lines.json").symlink_to(secret)
+    folder(state, "monday").joinpath("passwd.after").unlink()
+    folder(state, "monday").joinpath("passwd.after").symlink_to(secret)
     with pytest.raises(TargetError, match="can't be read"):
         load(state, "monday")
     expire(state, 0, 0, NOW)

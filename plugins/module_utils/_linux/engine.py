@@ -9,13 +9,15 @@ from __future__ import annotations
 import gc
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import AbstractSet, Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import AbstractSet, Callable, Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from .._errors import TargetError
 from .._limits import Found, Limit, check_plan
-from .._outcome import Outcome
+from .._outcome import Change, Outcome
 from .._roster import document
+from .._roster.model import Roster
 from . import applied as applied_state
 from . import ledger as ledger_state
 from . import snapshots
@@ -28,7 +30,7 @@ from .lock import locks_left_behind, password_lock
 from .plan import make_plan
 from .settings import Settings, read_settings
 from .state import StateDirectory
-from .tables import WIDTHS, Accounts, Table, inconsistencies, number
+from .tables import Accounts, inconsistencies, number
 
 #: useradd gives up after 15 s; we wait longer than it would, and hold the lock for a moment only.
 LOCK_WAIT = 30.0
@@ -36,7 +38,8 @@ LOCK_WAIT = 30.0
 
 @dataclass(frozen=True)
 class Request:
-    """What a run is asked. ``roster`` is a roster file's content, or None to find out whether it is needed."""
+    """What a run is asked. ``roster`` reads a roster file's content, as often as it is called: 100,000 users are too
+    much to hold for a second plan, which is rare. None is to find out whether it is needed."""
 
     root: str
     state_directory: str
@@ -44,9 +47,9 @@ class Request:
     #: SHA-256 of everything that shapes a plan besides the roster and the host
     options_digest: str
     roster_digest: str
-    #: SHA-256 of ``roster``, which may be a selection of the whole
+    #: SHA-256 of what ``roster`` reads, which may be a selection of the whole
     sent_digest: Optional[str]
-    roster: Optional[bytes]
+    roster: Optional[Callable[[], bytes]]
     check_mode: bool
     limits: Mapping[str, Limit]
     #: digests of plans that may exceed the limits, or with require_approval of those that may change anything
@@ -64,6 +67,27 @@ class RosterNeeded(Exception):
     """The digest alone does not do: something changed since the last run, so the roster must be sent."""
 
 
+class OnHost(NamedTuple):
+    """What a host has at one moment. The ledger comes parsed as well."""
+
+    contents: Contents
+    ledger_bytes: Optional[bytes]
+    ledger: Ledger
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """No search for garbage in cycles: a run is short and makes none to speak of, and looking for them in all that it
+    holds took a third of its time at 100,000 users."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def run(request: Request) -> Outcome:
     """Bring one root directory's accounts in line with the roster, or in check mode say what that would change.
 
@@ -74,15 +98,10 @@ def run(request: Request) -> Outcome:
         raise TargetError(foreign)
     state = StateDirectory(os.path.join(request.root, request.state_directory.lstrip("/")))
     files = AccountFiles(request.root)
-    # A run is short and makes no cycles to speak of; looking for them took a third of its time at 100,000 users.
-    collecting = gc.isenabled()
-    gc.disable()
     try:
         return _Run(request, state, files).run()
     finally:
         files.close()
-        if collecting:
-            gc.enable()
 
 
 class _Run:
@@ -91,20 +110,23 @@ class _Run:
         self.state = state
         self.files = files
         self.host = RootHost(request.root)
+        self.host_files = files.host_defaults()
+        #: as the last plan had them
+        self.settings = Settings()
 
     def run(self) -> Outcome:
         contents = self.files.read()
         ledger_bytes = self.state.read("ledger.json")
-        host_files = self.files.host_defaults()
-        known = self._as_left({**contents, **host_files, "ledger": ledger_bytes})
+        known = self._as_left({**contents, **self.host_files, "ledger": ledger_bytes})
         if known is not None:
             return known
         if self.request.roster is None:
             raise RosterNeeded
-        if document.digest(self.request.roster) != self.request.sent_digest:
-            raise TargetError("the roster was damaged on its way to this host; nothing was changed, run again")
-        settings = _settings(contents, host_files)
-        plan, new = self._plan(contents, ledger_bytes, settings, {})
+        # Before the rest, since for a moment it takes twice the memory that it comes to.
+        roster = self._roster()
+        there = OnHost(contents, ledger_bytes, self._ledger(ledger_bytes))
+        plan, new = self._plan(there, {}, roster)
+        del roster
         self.files.preflight(new)
         if self.request.check_mode:
             return plan.outcome
@@ -114,43 +136,44 @@ class _Run:
             prepared = set(plan.removals)
             if stuck:
                 # Less than the plan that was within the limits, or approved.
-                plan, new = self._plan(contents, ledger_bytes, settings, stuck, limited=False)
-            if new or self._is_news(plan.ledger, ledger_bytes) or locks_left_behind(self.files.descriptor):
+                plan, new = self._plan(there, stuck, limited=False)
+            written = there.ledger
+            if new or plan.ledger != there.ledger or locks_left_behind(self.files.descriptor):
                 with password_lock(self.files.descriptor, self.files.path, LOCK_WAIT):
                     now = self.files.read(), self.state.read("ledger.json")
-                    if now != (contents, ledger_bytes):
-                        contents, ledger_bytes = now
-                        plan, new = self._plan_again(contents, ledger_bytes, settings, stuck, prepared)
+                    if now != (there.contents, there.ledger_bytes):
+                        there = OnHost(*now, self._ledger(now[1]))
+                        plan, new = self._plan_again(there, stuck, prepared)
                     run_id = self.request.run_id if self.request.snapshot_count else None
-                    write(self.files, self.state, contents, new, ledger_bytes, plan.ledger, run_id)
+                    write(self.files, self.state, there, new, plan.ledger, plan.outcome.changes, run_id)
+                    written = plan.ledger.copy()
                 self._announce(plan)
-            follow_up(self.request.root, plan, settings, sessions)
-            if self._is_news(plan.ledger, self.state.read("ledger.json")):
+            follow_up(self.request.root, plan, self.settings, sessions)
+            if plan.ledger != written:
                 self.state.write("ledger.json", ledger_state.serialise(plan.ledger))
             expiry = snapshots.expire(self.state, self.request.snapshot_count, self.request.snapshot_days, time.time())
-            self._remember({**contents, **host_files, **new}, plan, expiry)
+            self._remember({**there.contents, **self.host_files, **new}, plan, expiry)
         return plan.outcome
 
     def _plan_again(
-        self,
-        contents: Contents,
-        ledger_bytes: Optional[bytes],
-        settings: Settings,
-        stuck: Mapping[str, str],
-        prepared: AbstractSet[Removal],
+        self, there: OnHost, stuck: Mapping[str, str], prepared: AbstractSet[Removal]
     ) -> Tuple[Plan, Dict[str, bytes]]:
         """The plan from what the files say under the lock. Nobody is removed whose home is not archived by now."""
-        plan, new = self._plan(contents, ledger_bytes, settings, stuck)
+        plan, new = self._plan(there, stuck)
         late = {removal.identity for removal in plan.removals if removal not in prepared}
         if late:
             reason = "is not removed in this run, since the account files changed meanwhile"
-            plan, new = self._plan(contents, ledger_bytes, settings, {**dict.fromkeys(late, reason), **stuck})
+            plan, new = self._plan(there, {**dict.fromkeys(late, reason), **stuck})
         return plan, new
 
-    def _is_news(self, ledger: Ledger, ledger_bytes: Optional[bytes]) -> bool:
-        if ledger_bytes is None:
-            return ledger != Ledger()
-        return ledger_state.serialise(ledger) != ledger_bytes
+    def _roster(self) -> Roster:
+        content = self.request.roster() if self.request.roster is not None else b""
+        if document.digest(content) != self.request.sent_digest:
+            raise TargetError("the roster was damaged on its way to this host; nothing was changed, run again")
+        return document.parse(content)
+
+    def _ledger(self, content: Optional[bytes]) -> Ledger:
+        return Ledger() if content is None else ledger_state.parse(content, os.path.join(self.state.path, "ledger.json"))
 
     def _as_left(self, contents: Contents) -> Optional[Outcome]:
         """The last run's outcome, if a plan made now would be empty again."""
@@ -179,28 +202,22 @@ class _Run:
             return False
 
     def _plan(
-        self,
-        contents: Contents,
-        ledger_bytes: Optional[bytes],
-        settings: Settings,
-        stuck: Mapping[str, str],
-        limited: bool = True,
+        self, there: OnHost, stuck: Mapping[str, str], roster: Optional[Roster] = None, limited: bool = True
     ) -> Tuple[Plan, Dict[str, bytes]]:
-        """The plan, within its limits, and the account files that it changes, looked at once more."""
-        ledger = Ledger()
-        if ledger_bytes is not None:
-            ledger = ledger_state.parse(ledger_bytes, os.path.join(self.state.path, "ledger.json"))
-        accounts, options = Accounts.parse(contents), self.request.options
-        # Parsed anew for a second plan, which is rare: of 100,000 users it is too much to keep.
-        roster = document.parse(self.request.roster or b"")
-        plan = make_plan(accounts, ledger, roster, options, settings, self.host, self._today(), stuck)
-        del roster
+        """The plan, within its limits, and the account files that it changes, looked at once more. A second plan has
+        the roster read anew."""
+        roster = self._roster() if roster is None else roster
+        accounts = Accounts.parse(there.contents)
+        self.settings = _settings(accounts, self.host_files)
+        plan = make_plan(
+            accounts, there.ledger, roster, self.request.options, self.settings, self.host, self._today(), stuck
+        )
         plan.outcome.roster_digest = self.request.roster_digest
         if limited:
-            self._limit(plan, first_run=not ledger.users)
-        new = _new_contents(contents, plan)
+            self._limit(plan, first_run=not there.ledger.users)
+        new = _new_contents(there.contents, plan)
         if new:
-            _check(contents, new, plan)
+            _check(there.contents, new, plan)
         return plan, new
 
     def _limit(self, plan: Plan, first_run: bool) -> None:
@@ -252,17 +269,20 @@ def _today() -> int:
     return int(time.time() // 86400)
 
 
-def _settings(contents: Contents, host_files: Contents) -> Settings:
-    groups = Table(contents["group"] or b"", WIDTHS["group"])
-    gids = {row[0]: number(row[2]) for row in groups.rows()}
-    known = {name: gid for name, gid in gids.items() if gid is not None}
-    return read_settings(host_files["login.defs"], host_files["useradd"], known)
+def _settings(accounts: Accounts, host_files: Contents) -> Settings:
+    def gid_of(name: str) -> Optional[int]:
+        row = accounts.group.get(name)
+        return None if row is None else number(row[2])
+
+    return read_settings(host_files["login.defs"], host_files["useradd"], gid_of)
 
 
 def _check(contents: Contents, new: Mapping[str, bytes], plan: Plan) -> None:
     """Parse what is about to be written as a stranger would. Raises TargetError."""
-    before = Accounts.parse(contents)
-    after = Accounts.parse({"group": b"", **{name: {**contents, **new}[name] for name in ("passwd", "shadow")}})
+    before, after = (
+        Accounts.parse({"group": b"", "passwd": each["passwd"], "shadow": each["shadow"]})
+        for each in (contents, {**contents, **new})
+    )
     expected = plan.expected_names(set(before.passwd.names()))
     problems = inconsistencies(before, after, expected, plan.untouchable)
     if problems:
@@ -277,24 +297,24 @@ def _new_contents(old: Contents, plan: Plan) -> Dict[str, bytes]:
 def write(
     files: AccountFiles,
     state: StateDirectory,
-    contents: Contents,
+    there: OnHost,
     new: Mapping[str, bytes],
-    ledger_bytes: Optional[bytes],
     ledger: Ledger,
+    changes: List[Change],
     run_id: Optional[str],
 ) -> None:
     """Snapshot (called ``run_id``, None: without), ledger, account files, ledger: killed anywhere between, the next run
     knows what is ours. The caller holds both locks."""
     files.preflight(new)
-    old = ledger_state.parse(ledger_bytes, "ledger.json") if ledger_bytes is not None else Ledger()
-    ahead = ledger_state.serialise(_before_commit(old, ledger))
     final = ledger_state.serialise(ledger)
+    before_commit = _before_commit(there.ledger, ledger)
+    ahead = final if before_commit == ledger else ledger_state.serialise(before_commit)
     if new and run_id is not None:
-        snapshots.keep(state, run_id, contents, new, ledger_bytes, final, time.time())
-    if ahead != ledger_bytes:
+        snapshots.keep(state, run_id, there.contents, new, there.ledger_bytes, final, changes, time.time())
+    if ahead != there.ledger_bytes:
         state.write("ledger.json", ahead)
     if new:
-        files.commit(contents, new)
+        files.commit(there.contents, new)
     if final != ahead:
         state.write("ledger.json", final)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Callable, Dict, Optional
 
 _INTEGER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)")
 
@@ -91,7 +91,9 @@ def _days(text: Optional[str], default: str) -> str:
     return "" if value < 0 else str(value)
 
 
-def read_settings(login_defs: Optional[bytes], useradd: Optional[bytes], gid_of: Dict[str, int]) -> Settings:
+def read_settings(
+    login_defs: Optional[bytes], useradd: Optional[bytes], gid_of: Callable[[str], Optional[int]]
+) -> Settings:
     """The host's settings. ``gid_of`` resolves GROUP= of /etc/default/useradd, which may be a name."""
     defs = parse_login_defs(login_defs or b"")
     defaults = parse_useradd(useradd or b"")
@@ -117,7 +119,9 @@ def read_settings(login_defs: Optional[bytes], useradd: Optional[bytes], gid_of:
         home_mode = fallback.home_mode
 
     group = defaults.get("GROUP", "")
-    primary = gid_of.get(group, _integer(group) if group else None)
+    primary = gid_of(group) if group else None
+    if primary is None:
+        primary = _integer(group)
     expire = defaults.get("EXPIRE", "")
     return Settings(
         uid_min=integer("UID_MIN", fallback.uid_min),

@@ -5,7 +5,8 @@
 """Snapshots: what the account files were before each run, and what the run changed, so that it can be undone.
 
 A run's snapshot is the folder ``snapshots/<run id>``; a second one of the same run id gets ``~2`` behind it. It has the
-whole old files, which an administrator can copy back by hand, and ``run.json``, ``lines.json`` and the ledgers.
+whole old files, which an administrator can copy back by hand; ``passwd.after`` and so on for those that the run
+replaced; ``run.json`` and the ledgers. What changed is worked out from them when it is asked for, not in each run.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Set, Tuple
 
 from .._errors import TargetError
+from .._outcome import Change
 from . import ledger as ledgers
 from . import record as records
 from .files import NAMES, Contents
@@ -54,20 +56,21 @@ def keep(
     after: Mapping[str, bytes],
     ledger_before: Optional[bytes],
     ledger_after: bytes,
+    changes: List[Change],
     now: float,
 ) -> None:
-    """Keep what a run is about to change. ``after`` has the files that it replaces; ``now`` is in seconds since 1970.
+    """Keep what a run is about to change. ``after`` has the files that it replaces, ``changes`` what it says
+    that it does; ``now`` is in seconds since 1970.
 
     The caller holds both locks. Raises TargetError; then there is no snapshot, and the run must not write either.
     """
     problem = run_id_problem(run_id)
     if problem:
         raise TargetError(f"the run id {run_id!r} {problem}")
-    lines = records.changed_lines(before, after)
-    summary = Summary(now, records.count_changes(lines), records.digests(after))
+    summary = Summary(now, records.count_changes(changes), records.digests(before), records.digests(after))
     files = {name: content for name, content in before.items() if content is not None}
+    files.update((f"{name}.after", content) for name, content in after.items())
     files["run.json"] = records.serialise_summary(summary)
-    files["lines.json"] = records.serialise_lines(lines)
     files["ledger-after.json"] = ledger_after
     if ledger_before is not None:
         files["ledger.json"] = ledger_before
@@ -155,13 +158,15 @@ def _run(state: StateDirectory, run_id: str, parts: List[int]) -> Run:
 def _record(state: StateDirectory, folder: str) -> Record:
     path = f"{FOLDER}/{folder}"
     summary = records.parse_summary(state.read(f"{path}/run.json"))
-    lines = records.parse_lines(state.read(f"{path}/lines.json"))
-    if summary is None or lines is None:
+    before: Contents = {name: state.read(f"{path}/{name}") for name in NAMES}
+    after = {name: state.read(f"{path}/{name}.after") for name in NAMES}
+    # A file that lost lines would look as if the run had made those accounts.
+    if summary is None or (records.digests(before), records.digests(after)) != (summary.before, summary.after):
         raise TargetError(
             f"{state.path}/{path} is damaged, so that run can't be undone; nothing was changed. The account files as "
             "they were before it may still be there, to be looked at by hand"
         )
-    before: Contents = {name: state.read(f"{path}/{name}") for name in NAMES}
+    lines = records.changed_lines(before, {name: content for name, content in after.items() if content is not None})
     old, new = (_ledger(state, f"{path}/{name}") for name in ("ledger.json", "ledger-after.json"))
     return Record(before, lines, summary.after, old, new)
 

@@ -17,7 +17,7 @@ from .._outcome import Change, Failure, Outcome
 from . import ledger as ledgers
 from . import snapshots
 from .belongings import move_belongings
-from .engine import LOCK_WAIT, write
+from .engine import LOCK_WAIT, OnHost, write
 from .files import AccountFiles, Contents
 from .home_archive import move_home, restore_home
 from .host import RootHost, log_changes, refuse_foreign_layouts, tell_caches
@@ -101,7 +101,7 @@ class _Undoing:
         self.not_unpacked: List[Failure] = []
         self.is_live = os.path.realpath(request.root) == "/"
         defaults = files.host_defaults()
-        self.settings: Settings = read_settings(defaults["login.defs"], defaults["useradd"], {})
+        self.settings: Settings = read_settings(defaults["login.defs"], defaults["useradd"], lambda _group: None)
 
     def run(self) -> Result:
         contents, ledger_bytes = self.files.read(), self.state.read("ledger.json")
@@ -116,8 +116,9 @@ class _Undoing:
                     if now != (contents, ledger_bytes):
                         contents, ledger_bytes = now
                         plan = self._plan(contents, ledger_bytes)
-                    own = self.request.own_run_id
-                    write(self.files, self.state, contents, plan.new, ledger_bytes, plan.ledger, own)
+                    there = OnHost(contents, ledger_bytes, self._ledger(ledger_bytes))
+                    changes, own = plan.outcome.changes, self.request.own_run_id
+                    write(self.files, self.state, there, plan.new, plan.ledger, changes, own)
                 if self.is_live:
                     tell_caches()
                     log_changes(plan.outcome.changes)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import Any, Dict, FrozenSet, List, Optional
+from typing import Any, Callable, Dict, FrozenSet, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
 from .._errors import LimitError, RosterError, TargetError
 from .._limits import read_limits
 from .._linux.draft import Options
-from .._linux.engine import Request, RosterNeeded, run
+from .._linux.engine import Request, RosterNeeded, run, without_collection
 from .._linux.host import default_admin_group
 from .._linux.snapshots import run_id_problem
 from .._outcome import Outcome
@@ -33,7 +33,11 @@ _LEAST = {"remove_after": 1, "snapshot_count": 0, "snapshot_days": 1}
 
 def run_module(module: AnsibleModule) -> None:
     """Ends the module, always with the contract's keys."""
-    params = module.params
+    with without_collection():
+        _run(module, module.params)
+
+
+def _run(module: AnsibleModule, params: Dict[str, Any]) -> None:
     try:
         request = _request(params, module.check_mode)
         outcome = run(request)
@@ -114,15 +118,23 @@ def _run_id(params: Dict[str, Any]) -> Optional[str]:
     return given
 
 
-def _take(path: str) -> bytes:
-    """Read the roster that was sent, and leave no copy of its hashes behind."""
+def _take(path: str) -> Callable[[], bytes]:
+    """Read the roster that was sent, and leave no copy of its hashes behind: the file has no name any more, and goes
+    when this process ends."""
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        file = open(path, "rb")  # noqa: SIM115
         os.unlink(path)
     except OSError as problem:
         raise TargetError(f"the roster that was sent to {path} can't be read: {problem.strerror}") from None
-    return content
+
+    def read() -> bytes:
+        try:
+            file.seek(0)
+            return file.read()
+        except OSError as problem:
+            raise TargetError(f"the roster that was sent to {path} can't be read: {problem.strerror}") from None
+
+    return read
 
 
 def _options(params: Dict[str, Any], root: str) -> Options:
