@@ -76,7 +76,7 @@ def test_summary() -> None:
 
 
 def test_the_diff() -> None:
-    assert render_diff(CHANGES) == {
+    assert render_diff([change.as_dict() for change in CHANGES]) == {
         "before": (
             "user anna: admin yes\n"
             "user anna: enabled yes\n"

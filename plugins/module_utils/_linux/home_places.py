@@ -20,12 +20,13 @@ class HomePlaces:
         self._owners: Dict[str, str] = {}
         self._above: Dict[str, str] = {}
         for row in passwd.rows():
-            if (number(row[2]) or 0) >= uid_min:
+            if (number(row[2]) or 0) >= uid_min and not home_problem(row[5].rstrip("/")):
                 self.take(row[5], intern(row[0]))
 
     def take(self, path: str, username: str) -> None:
+        """``path`` is one that ``home_problem`` has nothing against."""
         path = path.rstrip("/")
-        if path == "/nonexistent" or home_problem(path):
+        if path == "/nonexistent":
             return
         self._owners.setdefault(path, username)
         for folder in _folders_above(path):

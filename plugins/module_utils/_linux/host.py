@@ -31,6 +31,7 @@ class RootHost(Host):
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self._is_live = os.path.realpath(root) == "/"
         self._resolved: Dict[str, str] = {}
 
     def _path(self, path: str) -> str:
@@ -75,13 +76,13 @@ class RootHost(Host):
 
     def busy_uids(self, uids: FrozenSet[int]) -> Set[int]:
         # Another root has no processes of its own.
-        return set(processes_of(uids)) if os.path.realpath(self.root) == "/" else set()
+        return set(processes_of(uids)) if self._is_live else set()
 
     def authorized_keys(self, home: str, uid: int) -> Tuple[str, ...]:
         return read_keys(self.root, home, uid) or ()
 
     def place_problem(self, home: str) -> Optional[str]:
-        if os.path.realpath(self.root) != "/":
+        if not self._is_live:
             return None
         parent, name = os.path.split(home.rstrip("/"))
         if parent not in self._resolved:

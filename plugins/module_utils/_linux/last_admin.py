@@ -22,8 +22,10 @@ def admins_of(accounts: Accounts, admin_group: str, today: int) -> Dict[str, int
     listed, gid = set(members(group)), number(group[2])
     found: Dict[str, int] = {}
     for row in accounts.passwd.rows():
+        if row[0] not in listed and number(row[3]) != gid:
+            continue
         uid = number(row[2])
-        if not uid or (row[0] not in listed and number(row[3]) != gid):
+        if not uid:
             continue
         shadow = accounts.shadow.get(row[0])
         expire = number(shadow[7]) if shadow is not None else None

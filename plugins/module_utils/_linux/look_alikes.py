@@ -17,19 +17,31 @@ class LookAlikes:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = names
-        self._by_form: Optional[Dict[str, Set[str]]] = None
+        #: folded form to the first name that has it, and to the others, which are few
+        self._first: Optional[Dict[str, str]] = None
+        self._others: Dict[str, Set[str]] = {}
 
-    def _forms(self) -> Dict[str, Set[str]]:
+    def _forms(self) -> Dict[str, str]:
         # Only a run that makes or renames something needs them.
-        if self._by_form is None:
-            self._by_form = {}
+        if self._first is None:
+            self._first = {}
             for name in self._names:
-                self._by_form.setdefault(folded(name), set()).add(name)
-        return self._by_form
+                self._add(self._first, name)
+        return self._first
+
+    def _add(self, forms: Dict[str, str], name: str) -> None:
+        form = folded(name)
+        # Most names are their own form: one text in memory for both.
+        if forms.setdefault(name if form == name else form, name) != name:
+            self._others.setdefault(form, set()).add(name)
 
     def add(self, name: str) -> None:
-        self._forms().setdefault(folded(name), set()).add(name)
+        self._add(self._forms(), name)
 
     def of(self, name: str, but: Optional[str] = None) -> Optional[str]:
         """A name that differs from this one in letter case only, or None. ``but`` is about to be given up."""
-        return min(self._forms().get(folded(name), set()) - {name, but}, default=None)
+        form = folded(name)
+        first = self._forms().get(form)
+        if first is None:
+            return None
+        return min({first, *self._others.get(form, ())} - {name, but}, default=None)

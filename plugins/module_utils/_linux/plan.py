@@ -17,7 +17,7 @@ from .draft import Draft, Host, Options, Plan
 from .last_admin import admins_of, last_admin
 from .ledger import Ledger
 from .settings import Settings
-from .tables import Accounts, number
+from .tables import Accounts
 
 
 def make_plan(
@@ -39,9 +39,11 @@ def make_plan(
     plan = _plan(Draft(accounts, ledger, roster, options, settings, host, today, stuck))
     helpless = _without_a_way_in(plan)
     able = {name: uid for name, uid in admins.items() if name not in helpless} or admins
+    if not able:
+        return plan
     left = set(admins_of(plan.accounts, options.admin_group, today))
     # Nobody takes over from one who can log in without being able to.
-    if able and not (left if able is admins else left - helpless):
+    if not (left if able is admins else left - helpless):
         keep = last_admin(able, (ledger, plan.ledger), roster, stuck)
         if keep is not None:
             reason = (
@@ -60,8 +62,9 @@ def _without_a_way_in(plan: Plan) -> Set[str]:
 
 
 def _plan(draft: Draft) -> Plan:
-    owned = _count_owned(draft.accounts, draft.ledger)
-    protected = [name for name in draft.accounts.passwd.names() if draft.protection(name)]
+    # Accounts that exist with the uid that the ledger knows.
+    owned = sum(1 for entry in draft.ledger.users.values() if draft.uids.get(entry.username) == entry.uid)
+    protected = [name for name in draft.uids if draft.protection(name)]
     plan_renames.plan_renames(draft)
     plan_groups.plan_groups(draft)
     plan_users.plan_users(draft)
@@ -71,9 +74,3 @@ def _plan(draft: Draft) -> Plan:
     plan.untouchable = tuple(protected)
     plan.owned = owned
     return plan
-
-
-def _count_owned(accounts: Accounts, ledger: Ledger) -> int:
-    """Accounts that exist with the uid that the ledger knows."""
-    rows = ((accounts.passwd.get(entry.username), entry) for entry in ledger.users.values())
-    return sum(1 for row, entry in rows if row is not None and number(row[2]) == entry.uid)

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import List, Optional
+from dataclasses import replace
+from typing import List, NamedTuple, Optional
 
 from .draft import Draft
 from .ledger import Disabled
@@ -25,16 +25,13 @@ def shadow_row(draft: Draft, username: str) -> List[str]:
     return [username, "*", changed, *ages, settings.expire, ""]
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A shadow line as it was. Half disabled is neither disabled nor enabled."""
+class _Found(NamedTuple):
+    """A shadow line as it was. ``bare`` is the password without a lock. Half disabled is neither disabled nor
+    enabled."""
 
     password: str
     expire: str
-
-    @property
-    def bare(self) -> str:
-        return self.password.lstrip("!")
+    bare: str
 
     @property
     def is_disabled(self) -> bool:
@@ -48,23 +45,25 @@ class _Found:
 def set_access(
     draft: Draft,
     identity: str,
-    username: str,
+    account: List[str],
     enabled: Optional[bool],
     password_hash: Optional[str],
     reason: str = "source",
 ) -> None:
-    """Make an owned account enabled or disabled as a whole, and note what that changes.
+    """Make an owned account enabled or disabled as a whole, and note what that changes. ``account`` is its line in
+    passwd.
 
     pam_unix's auth step only sees the lock, sshd with a key only the expiry (facts measured on Debian 12), so a
     disabled account has both. ``enabled`` None: the source says nothing, so a lock or an expiry that somebody set on
     this host stays.
     """
-    _use_shadow(draft, username)
+    username = account[0]
+    _use_shadow(draft, account)
     shadow = draft.accounts.shadow
     created = username in draft.plan.created
     old = shadow.get(username)
     row = shadow_row(draft, username) if old is None else list(old)
-    found = _Found(row[1], row[7])
+    found = _Found(row[1], row[7], row[1].lstrip("!"))
     former = draft.ledger.users[identity].disabled
     if enabled is None and (created or (former is not None and former.reason == "missing")):
         enabled = True
@@ -87,7 +86,8 @@ def set_access(
         draft.note_secret(username, "password_hash")
     if bare.startswith("*") and not row[1].startswith("!"):
         draft.plan.outcome.pending.append(username)
-    shadow.put(row)
+    if row != old:
+        shadow.put(row)
     if created:
         draft.note(username, "enabled", None, enabled)
     elif not _note_switch(draft, username, found, enabled) and row != old and not new_hash:
@@ -131,12 +131,12 @@ def _note_switch(draft: Draft, username: str, found: _Found, enabled: Optional[b
     return True
 
 
-def _use_shadow(draft: Draft, username: str) -> None:
+def _use_shadow(draft: Draft, account: List[str]) -> None:
     """Make sure that the account's password is the one in shadow: PAM believes any other in passwd, empty ones too."""
-    row = draft.accounts.passwd.get(username)
-    if row is not None and row[1] != "x":
-        row[1] = "x"
-        draft.accounts.passwd.put(row)
+    username = account[0]
+    if account[1] != "x":
+        account[1] = "x"
+        draft.accounts.passwd.put(account)
         draft.note(username, "password_in_shadow", False, True)
     if draft.accounts.shadow.is_malformed(username):
         draft.accounts.shadow.drop_malformed(username)

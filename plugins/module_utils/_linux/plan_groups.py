@@ -117,7 +117,7 @@ def _adopt_vanished(draft: Draft) -> None:
 def plan_memberships(draft: Draft) -> None:
     """Put the users into their groups, and out of those that they left."""
     _adopt_vanished(draft)
-    before = _memberships(draft)
+    before = _listed(draft)
     wanted: Dict[str, Set[str]] = {name: set() for name in draft.managed}
     silent = set()
     for username, user in draft.active.items():
@@ -131,27 +131,37 @@ def plan_memberships(draft: Draft) -> None:
         moved |= _set_members(draft, name, wanted[name], silent)
     _set_admins(draft)
 
-    for username in sorted(draft.plan.created):
-        stale = [name for name in before.get(username, ()) if name not in {*draft.managed, draft.options.admin_group}]
+    moved &= set(draft.active)
+    old_groups = _memberships(before, moved | draft.plan.created)
+    new_groups = _memberships(_listed(draft), moved)
+    decided = {*draft.managed, draft.options.admin_group}
+    for username in sorted(draft.plan.created.intersection(old_groups)):
+        stale = [name for name in old_groups[username] if name not in decided]
         if stale:
             draft.warn(f"{username}: the group file already lists a user of this name in {', '.join(stale)}")
-    after = _memberships(draft)
-    for username in sorted(moved & set(draft.active)):
-        old, new = before.get(username, []), after.get(username, [])
+    for username in sorted(moved):
         created = username in draft.plan.created
-        old = [name for name in old if name != draft.options.admin_group]
-        new = [name for name in new if name != draft.options.admin_group]
+        old, new = (
+            [name for name in groups.get(username, ()) if name != draft.options.admin_group]
+            for groups in (old_groups, new_groups)
+        )
         if old != new:
             draft.note(username, "groups", None if created else old, new)
 
 
-def _memberships(draft: Draft) -> Dict[str, List[str]]:
-    """User name to the sorted names of the groups that list it."""
-    found: Dict[str, Set[str]] = {}
-    for row in draft.accounts.group.rows():
-        for username in members(row):
-            found.setdefault(username, set()).add(row[0])
-    return {username: sorted(names) for username, names in found.items()}
+def _listed(draft: Draft) -> Dict[str, str]:
+    """Group to the text of its members. Groups without are left out: most are somebody's own."""
+    rows = draft.accounts.group.rows()
+    return {row[0]: row[3] for row in rows if row[3]}
+
+
+def _memberships(listed: Dict[str, str], usernames: Set[str]) -> Dict[str, List[str]]:
+    """For each of these users that is in any, the sorted names of the groups that list it."""
+    found: Dict[str, List[str]] = {}
+    for name in sorted(listed) if usernames else ():
+        for username in usernames.intersection(listed[name].split(",")):
+            found.setdefault(username, []).append(name)
+    return found
 
 
 def _set_members(draft: Draft, name: str, wanted: Set[str], silent: Set[str]) -> Set[str]:
@@ -167,7 +177,7 @@ def _set_members(draft: Draft, name: str, wanted: Set[str], silent: Set[str]) ->
         return draft.protection(username) is not None if owned else username not in ours
 
     gid = number(row[2])
-    joining = sorted(username for username in wanted.difference(current) if _primary_gid(draft, username) != gid)
+    joining = sorted(name for name in wanted.difference(current) if draft.primary_gids.get(name) != gid)
     kept = [username for username in current if stays(username)]
     leaving = set(current) - set(kept)
     draft.plan.memberships += len(current)
@@ -183,11 +193,6 @@ def _set_members(draft: Draft, name: str, wanted: Set[str], silent: Set[str]) ->
     if foreign:
         draft.group_changes.append(Change("group", name, "update", {"members": (foreign, [])}))
     return leaving | set(joining)
-
-
-def _primary_gid(draft: Draft, username: str) -> Optional[int]:
-    row = draft.accounts.passwd.get(username)
-    return number(row[3]) if row is not None else None
 
 
 def _remember(draft: Draft, group: str, usernames: Set[str]) -> None:
@@ -247,9 +252,9 @@ def _set_admins(draft: Draft) -> None:
     dropped -= {name for name in draft.left_alone if name not in draft.plan.departed}
     # A new account does not inherit the rights of a former one of its name.
     dropped |= {name for name in draft.plan.created if not draft.active[name].admin}
-    for username in sorted(dropped):
-        if username not in disabled and _primary_gid(draft, username) == number(row[2]):
-            draft.fail("user", username, f"stays an admin: {group} is the primary group of the account")
+    gid = number(row[2])
+    for username in sorted(name for name in dropped - disabled if draft.primary_gids.get(name) == gid):
+        draft.fail("user", username, f"stays an admin: {group} is the primary group of the account")
     current = list(dict.fromkeys(members(row)))
     joining = sorted(admins.difference(current))
     leaving = dropped.intersection(current)

@@ -80,7 +80,7 @@ def _leave(draft: Draft, key: str, entry: OwnedUser, row: List[str]) -> None:
     draft.plan.departed.add(username)
     if entry.disabled is None or entry.disabled.reason != "missing":
         draft.plan.leavers.append(username)
-    set_access(draft, key, username, enabled=False, password_hash=None, reason="missing")
+    set_access(draft, key, row, enabled=False, password_hash=None, reason="missing")
     disabled = draft.ledger.users[key].disabled
     if disabled is None:
         return

@@ -60,9 +60,8 @@ def _current_name(draft: Draft, user: User, entry: OwnedUser) -> Optional[str]:
         return None
     # Or somebody gave it its new name by hand.
     for name in (entry.username, entry.former.username if entry.former else None, user.username):
-        row = draft.accounts.passwd.get(name) if name else None
-        if row is not None and number(row[2]) == entry.uid:
-            return row[0]
+        if name and draft.uids.get(name) == entry.uid:
+            return name
     return None
 
 
@@ -112,6 +111,7 @@ def _rename(draft: Draft, user: User, entry: OwnedUser, current: str) -> Dict[st
     """Give an account's lines the new name. Returns old names to the new one."""
     new = user.username or ""
     accounts = draft.accounts
+    draft.ids.take(entry.uid, new)
     old_names = {current} - {new}
     for name in (entry.username, entry.former.username if entry.former else new):
         # An account of that name is another's by now.
@@ -137,7 +137,6 @@ def _rename(draft: Draft, user: User, entry: OwnedUser, current: str) -> Dict[st
         draft.group_names.add(new)
         draft.actions[new] = "rename"
         draft.note(new, "username", current, new)
-        draft.ids.take(entry.uid, new)
     draft.home_places.rename(accounts.passwd.row(new)[5], current, new)
     draft.ledger.users[user.id] = replace(entry, username=new, former=former)
     return dict.fromkeys(old_names, new)

@@ -55,7 +55,7 @@ def _decide(draft: Draft, user: User, username: str, owner: Optional[str], uid_o
         failure = _obstacle(draft, user, username, uid_owners) or _create(draft, user, username)
     if failure is None:
         draft.active[username] = user
-        _bring_in_line(draft, user, username)
+        _bring_in_line(draft, user, row or draft.accounts.passwd.row(username))
         return
     draft.left_alone.add(username)
     if failure != _REJECTED:
@@ -109,7 +109,7 @@ def _disable_anyway(draft: Draft, identity: str) -> None:
     if entry is None or row is None or number(row[2]) != entry.uid or draft.protection(entry.username):
         return
     draft.plan.departed.add(entry.username)
-    set_access(draft, identity, entry.username, enabled=False, password_hash=None)
+    set_access(draft, identity, row, enabled=False, password_hash=None)
 
 
 def other_ids(user: User, entry: Optional[OwnedUser], row: List[str]) -> Optional[str]:
@@ -190,16 +190,15 @@ def _create(draft: Draft, user: User, username: str) -> Optional[str]:
     draft.accounts.passwd.put([username, "x", str(uid), str(gid), user.full_name or "", home, shell])
     # A line that an interrupted run or a careless hand left behind holds somebody's hash: it is replaced whole.
     draft.accounts.shadow.drop_malformed(username)
-    draft.accounts.shadow.put(shadow_row(draft, username))
+    if username in draft.accounts.shadow:
+        draft.accounts.shadow.put(shadow_row(draft, username))
     if settings.uid_min <= uid <= settings.uid_max:
         _add_sub_ids(draft, username)
     bury(draft, user.id, uid)
     draft.ledger.users[user.id] = OwnedUser(username, uid, gid, private)
     draft.actions[username] = "create"
     draft.plan.created.add(username)
-    draft.note(username, "uid", None, uid)
-    draft.note(username, "home", None, home)
-    draft.note(username, "shell", None, shell)
+    draft.fields.setdefault(username, {}).update(uid=(None, uid), home=(None, home), shell=(None, shell))
     if user.full_name:
         draft.note(username, "full_name", None, user.full_name)
     return None
@@ -297,19 +296,20 @@ def _shell(draft: Draft, user: User, username: str) -> Optional[str]:
     return None
 
 
-def _bring_in_line(draft: Draft, user: User, username: str) -> None:
-    """Make an owned account's lines say what the roster says, and note what differs."""
+def _bring_in_line(draft: Draft, user: User, row: List[str]) -> None:
+    """Make an owned account's lines say what the roster says, and note what differs. ``row`` is its line in passwd."""
+    username = row[0]
     created = username in draft.plan.created
-    passwd = draft.accounts.passwd
-    row = passwd.row(username)
     if not created:
         shell, home = _shell(draft, user, username), _home(draft, user, username, row)
+        old = list(row)
         for index, field, wanted in ((4, "full_name", user.full_name), (5, "home", home), (6, "shell", shell)):
             if wanted is not None and row[index] != wanted:
                 draft.note(username, field, row[index], wanted)
                 row[index] = wanted
-        passwd.put(row)
-    set_access(draft, user.id, username, user.enabled, user.password_hash)
+        if row != old:
+            draft.accounts.passwd.put(row)
+    set_access(draft, user.id, row, user.enabled, user.password_hash)
     entry = draft.ledger.users[user.id]
     gshadow = draft.accounts.gshadow
     if entry.private_group and gshadow is not None and username not in gshadow:
@@ -354,7 +354,8 @@ def _home(draft: Draft, user: User, username: str, row: List[str]) -> Optional[s
 
 def _expect_home(draft: Draft, user: User, username: str, row: List[str]) -> None:
     uid, gid, home = number(row[2]), number(row[3]), row[5]
-    if uid is None or gid is None or home_problem(home):
+    # That of a new account was looked at when it was made.
+    if uid is None or gid is None or (username not in draft.plan.created and home_problem(home)):
         return
     former = draft.ledger.users[user.id].former
     moving = former is not None and former.home != "" and former.home != home

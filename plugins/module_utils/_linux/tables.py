@@ -76,6 +76,10 @@ class Table:
         for number in self._index.values():
             yield self._line(number).split(":")
 
+    def numbers(self, place: int) -> Dict[str, Optional[int]]:
+        """Name to the number in one field of its line."""
+        return {name: number(self._line(each).split(":", place + 1)[place]) for name, each in self._index.items()}
+
     def every_row(self) -> Iterator[List[str]]:
         """All lines with at least three fields, also malformed ones and further ones of a name: the C library reads
         ``anna:x:1000:1000`` as an account, and subuid and subgid give each line its own meaning."""
@@ -153,7 +157,7 @@ class Table:
         if not self._changed:
             return self.original
         lines = self._lines[: self._end] + [line for line in self._added if line] + self._lines[self._end :]
-        text = "".join(line + "\n" for line in lines if line is not None)
+        text = "\n".join([*(line for line in lines if line is not None), ""])
         return text.encode("utf-8", "surrogateescape")
 
 

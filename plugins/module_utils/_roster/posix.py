@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from typing import Optional, Tuple
 
 from .model import Group, User
@@ -21,7 +22,7 @@ from .text import folded, text_problem
 #: utmp's ut_user and useradd both stop at 32 bytes.
 LONGEST_NAME = 32
 SMALLEST_ID = 1000
-#: (first, last, whose). Inside them an explicit id would be taken for something else.
+#: (first, last, whose), in ascending order. Inside them an explicit id would be taken for something else.
 RESERVED_IDS = (
     (0, SMALLEST_ID - 1, "system accounts"),
     (60001, 60577, "systemd-homed"),
@@ -33,6 +34,7 @@ RESERVED_IDS = (
     (2147352576, 2147418111, "systemd's foreign disk images"),
     (2**31, 2**32 - 1, "ids that many programs read as negative"),
 )
+_FIRST_RESERVED = [first for first, _last, _whose in RESERVED_IDS]
 #: systemd-nspawn's and others' container ids: never given out here, accepted when a source says so.
 CONTAINER_IDS = (524288, 1879048191)
 
@@ -103,9 +105,9 @@ def _letters_problem(name: str) -> Optional[str]:
 
 def id_problem(number: int) -> Optional[str]:
     """Why a uid or gid can't be a person's or a group's of people."""
-    for first, last, whose in RESERVED_IDS:
-        if first <= number <= last:
-            return f"is {number}, reserved for {whose}"
+    position = bisect_right(_FIRST_RESERVED, number) - 1
+    if position >= 0 and number <= RESERVED_IDS[position][1]:
+        return f"is {number}, reserved for {RESERVED_IDS[position][2]}"
     return None
 
 

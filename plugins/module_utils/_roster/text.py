@@ -47,7 +47,7 @@ def text_problem(text: str, longest: int = LONGEST_TEXT) -> Optional[str]:
 
 def is_password_hash(text: str) -> bool:
     """Whether a text looks like one. Used where none should stand: such a text is never shown."""
-    return _HASH_OF_A_PASSWORD.match(text) is not None
+    return "$" in text and _HASH_OF_A_PASSWORD.match(text) is not None
 
 
 def shown(text: Any, longest: int = 64) -> str:

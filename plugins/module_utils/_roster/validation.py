@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from sys import intern
 from typing import Any, Callable, Dict, Hashable, Iterable, List, Mapping, Optional, Set, Tuple, TypeVar
 
 from .model import Avatar, Group, Rejected, Roster, User
@@ -81,7 +82,8 @@ def _names(value: Any) -> Tuple[str, ...]:
         raise ValueError(f"is {type_name(value)}, not a list of names")
     if len(value) > MOST_GROUPS:
         raise ValueError(f"names {len(value)} groups; {MOST_GROUPS} are the most that one user can have")
-    return tuple(sorted({_identifier(item) for item in value}))
+    # Many users name the same groups; each name is kept once.
+    return tuple(sorted({intern(str(_identifier(item))) for item in value}))
 
 
 def _keys(value: Any) -> Tuple[str, ...]:
@@ -155,11 +157,18 @@ GROUP_FIELDS: Dict[str, Callable[[Any], Any]] = {
 def _read(record: Any, fields: Mapping[str, Callable[[Any], Any]]) -> Dict[str, Any]:
     if not isinstance(record, Mapping):
         raise FieldError("record", f"is {type_name(record)}, not a mapping")
+    try:
+        return {key: fields[key](value) for key, value in record.items()}
+    except (ValueError, KeyError):
+        return _read_in_order(record, fields)
+
+
+def _read_in_order(record: Mapping[Any, Any], fields: Mapping[str, Callable[[Any], Any]]) -> Dict[str, Any]:
+    """A record that has something wrong: equal ones are rejected in equal words, whatever the order of their keys."""
     values: Dict[str, Any] = {}
     if not fields.keys() >= record.keys():
         unknown = min(shown_text(key) for key in record if key not in fields)
         raise FieldError(unknown, f"is not a field of a roster record; the fields are {', '.join(fields)}")
-    # In the fields' order, not the record's: equal records are rejected in equal words.
     for key, read in fields.items():
         if key in record:
             try:
@@ -230,9 +239,12 @@ def split_duplicates(
     remaining = list(items)
     refused: Dict[int, Tuple[T, str, str]] = {}
     for field, key in keys.items():
+        values = [key(item) for item in remaining]
+        there = [value for value in values if value is not None]
+        if len(set(there)) == len(there):
+            continue
         sharing: Dict[Hashable, List[int]] = {}
-        for index, item in enumerate(remaining):
-            value = key(item)
+        for index, value in enumerate(values):
             if value is not None:
                 sharing.setdefault(value, []).append(index)
         for indexes in sharing.values():
@@ -310,12 +322,14 @@ def _with_one_spelling(users: List[User], groups: List[Group], unusable: Set[Opt
     """The users, naming each group as ``groups`` spells it. A group that only users name is added to ``groups``, in
     the spelling that sorts first, unless a rejected group has that name."""
     spelling = {folded(group.name): group.name for group in groups}
-    named = {name: folded(name) for user in users for name in user.groups or ()}
+    named = {name: folded(name) for name in {name for user in users for name in user.groups or ()}}
     for name in sorted(named):
         if named[name] not in spelling and named[name] not in unusable:
             spelling[named[name]] = name
             groups.append(Group(name))
     spelled = {name: spelling.get(form, name) for name, form in named.items()}
+    if all(name == spelled[name] for name in spelled):
+        return users
     result = []
     for user in users:
         names = None if user.groups is None else tuple(sorted({spelled[name] for name in user.groups}))
