@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ._roster.model import Rejected
 
-#: Stands for a value that must not be shown.
+#: Stands for a value that must not be shown: one item, where others have two.
 CHANGED = ("changed",)
 DONE = ("created", "updated", "enabled", "disabled", "removed")
 SUMMARY = (*DONE, "unchanged", "rejected", "failed", "pending")
@@ -164,7 +164,7 @@ def render_diff(changes: Sequence[Mapping[str, Any]]) -> Dict[str, str]:
             before.append(f"{title}: not ours")
             after.append(f"{title}: adopted")
         for key, value in change["fields"].items():
-            if _is_secret(value):
+            if len(value) == 1:
                 after.append(f"{title}: {key} changed")
                 continue
             if value[0] is not None:
@@ -177,13 +177,8 @@ def _described(action: str, fields: Mapping[str, Sequence[Any]]) -> str:
     parts = []
     index = 0 if action == "remove" else 1
     for key, value in fields.items():
-        if _is_secret(value):
+        if len(value) == 1:
             parts.append(f"{key} set")
         elif value[index] is not None:
             parts.append(f"{key} {_shown(value[index])}")
     return "; ".join(parts) or action
-
-
-def _is_secret(value: Sequence[Any]) -> bool:
-    """Whether a field has CHANGED in place of its two values."""
-    return len(value) == 1

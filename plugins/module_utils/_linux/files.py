@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import platform
 import re
 import stat
 import struct
@@ -26,7 +25,7 @@ NAMES = ("group", "gshadow", "subuid", "subgid", "shadow", "passwd")
 REQUIRED = ("passwd", "group", "shadow")
 _IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 #: _IOR('f', 1, long) of <linux/fs.h>: the size of a long is in it, and the bits that say "read" differ.
-_READ = 2 << (29 if platform.machine().startswith(("ppc", "mips", "sparc", "alpha")) else 30)
+_READ = 2 << (29 if os.uname().machine.startswith(("ppc", "mips", "sparc", "alpha")) else 30)
 _FS_IOC_GETFLAGS = _READ | struct.calcsize("l") << 16 | ord("f") << 8 | 1
 _LABEL = "security.selinux"
 #: Is there when the kernel looks at SELinux labels.

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from sys import intern
-from typing import Dict, Iterator, Optional
+from typing import Dict, Optional, Tuple
 
 from .._roster.posix import home_problem
 from .tables import Table, number
@@ -35,7 +36,7 @@ class HomePlaces:
     def rename(self, path: str, old: str, new: str) -> None:
         """The account whose home this is has another name from now on."""
         path = path.rstrip("/")
-        for places, folders in ((self._owners, (path,)), (self._above, tuple(_folders_above(path)))):
+        for places, folders in ((self._owners, (path,)), (self._above, _folders_above(path))):
             for folder in folders:
                 if places.get(folder) == old:
                     places[folder] = new
@@ -53,7 +54,11 @@ class HomePlaces:
         return None
 
 
-def _folders_above(path: str) -> Iterator[str]:
-    while path.count("/") > 1:
-        path = path.rpartition("/")[0]
-        yield path
+def _folders_above(path: str) -> Tuple[str, ...]:
+    return _with_those_above(path.rpartition("/")[0])
+
+
+@lru_cache(maxsize=1024)
+def _with_those_above(folder: str) -> Tuple[str, ...]:
+    """A folder and those that it lies in, but for the root. Most homes lie in the same one."""
+    return (folder, *_with_those_above(folder.rpartition("/")[0])) if folder else ()

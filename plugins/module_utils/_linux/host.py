@@ -31,11 +31,12 @@ class RootHost(Host):
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self._prefix = root.rstrip("/")
         self._is_live = os.path.realpath(root) == "/"
         self._resolved: Dict[str, str] = {}
 
     def _path(self, path: str) -> str:
-        return os.path.join(self.root, path.lstrip("/"))
+        return f"{self._prefix}/{path.lstrip('/')}"
 
     def elsewhere(self) -> Elsewhere:
         records = {

@@ -104,19 +104,18 @@ class Table:
 
     def put(self, row: Sequence[str]) -> None:
         """Replace a name's line, or add one after all others but before the first NIS line."""
-        line = ":".join(row)
+        line, name = ":".join(row), row[0]
+        number = self._index.get(name)
         if (
             len(row) != self.width
             or line.count(":") != self.width - 1
             or "\n" in line
-            or row[0] != row[0].strip()
-            or row[0][:1] in ("", "#", "+", "-")
+            or (number is None and (name != name.strip() or name[:1] in ("", "#", "+", "-")))
         ):
-            raise ValueError(f"a row of {self.width} fields can't be made of what was given for {row[0]!r}")
-        number = self._index.get(row[0])
+            raise ValueError(f"a row of {self.width} fields can't be made of what was given for {name!r}")
         if number is None:
             self._added.append(line)
-            self._index[row[0]] = -len(self._added)
+            self._index[name] = -len(self._added)
             self._changed = True
         elif line != self._line(number):
             if number >= 0:
