@@ -37,7 +37,7 @@ def a_month_later(hosts: list[Host]) -> None:
         path = host.root / STATE / "ledger.json"
         ledger = json.loads(path.read_text())
         for entry in ledger["users"].values():
-            if entry["disabled"]:
+            if "disabled" in entry:
                 entry["disabled"]["since"] -= 31
         path.write_text(json.dumps(ledger))
 

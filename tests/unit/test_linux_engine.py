@@ -174,7 +174,9 @@ def test_a_roster_that_was_damaged_on_its_way(target: Target) -> None:
     with pytest.raises(TargetError, match="damaged on its way"):
         target.run(WANTED, sent_digest="0" * 64)
     with pytest.raises(DocumentError):
-        target.run(WANTED, roster=lambda: b"{}", sent_digest="44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")
+        target.run(
+            WANTED, roster=lambda: b"{}", sent_digest="44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+        )
     assert stamps(target.root) == before
 
 

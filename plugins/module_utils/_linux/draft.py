@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, FrozenSet, Hashable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from .._outcome import CHANGED, Change, Failure, Outcome
 from .._roster.model import Rejected, Roster, User
@@ -214,6 +214,7 @@ class Draft:
             if entry.former is not None
         }
         self._protected_members: Optional[Dict[str, str]] = None
+        self._new: Dict[Hashable, Tuple[None, Hashable]] = {}
         self._users_of_gid: Optional[Dict[int, Set[str]]] = None
         self._shared_gids: Optional[Dict[int, int]] = None
         self._busy_uids: Optional[Set[int]] = None
@@ -277,6 +278,10 @@ class Draft:
 
     def note(self, username: str, field_name: str, before: Any, after: Any) -> None:
         self.fields.setdefault(username, {})[field_name] = (printable(before), after)
+
+    def new(self, value: Hashable) -> Tuple[None, Hashable]:
+        """(None, value) of something that many new accounts have, such as a shell: one pair for all of them."""
+        return self._new.setdefault(value, (None, value))
 
     def note_secret(self, username: str, field_name: str) -> None:
         self.fields.setdefault(username, {})[field_name] = CHANGED

@@ -122,11 +122,8 @@ class _Run:
             return known
         if self.request.roster is None:
             raise RosterNeeded
-        # Before the rest, since for a moment it takes twice the memory that it comes to.
-        roster = self._roster()
         there = OnHost(contents, ledger_bytes, self._ledger(ledger_bytes))
-        plan, new = self._plan(there, {}, roster)
-        del roster
+        plan, new = self._plan(there, {})
         self.files.preflight(new)
         if self.request.check_mode:
             return plan.outcome
@@ -173,7 +170,8 @@ class _Run:
         return document.parse(content)
 
     def _ledger(self, content: Optional[bytes]) -> Ledger:
-        return Ledger() if content is None else ledger_state.parse(content, os.path.join(self.state.path, "ledger.json"))
+        path = os.path.join(self.state.path, "ledger.json")
+        return Ledger() if content is None else ledger_state.parse(content, path)
 
     def _as_left(self, contents: Contents) -> Optional[Outcome]:
         """The last run's outcome, if a plan made now would be empty again."""
@@ -201,17 +199,16 @@ class _Run:
         except OSError:
             return False
 
-    def _plan(
-        self, there: OnHost, stuck: Mapping[str, str], roster: Optional[Roster] = None, limited: bool = True
-    ) -> Tuple[Plan, Dict[str, bytes]]:
-        """The plan, within its limits, and the account files that it changes, looked at once more. A second plan has
-        the roster read anew."""
-        roster = self._roster() if roster is None else roster
+    def _plan(self, there: OnHost, stuck: Mapping[str, str], limited: bool = True) -> Tuple[Plan, Dict[str, bytes]]:
+        """The plan, within its limits, and the account files that it changes, looked at once more."""
+        # Read anew for a second plan, which is rare: of 100,000 users it is too much to keep while the files are made.
+        roster = self._roster()
         accounts = Accounts.parse(there.contents)
         self.settings = _settings(accounts, self.host_files)
         plan = make_plan(
             accounts, there.ledger, roster, self.request.options, self.settings, self.host, self._today(), stuck
         )
+        del roster
         plan.outcome.roster_digest = self.request.roster_digest
         if limited:
             self._limit(plan, first_run=not there.ledger.users)

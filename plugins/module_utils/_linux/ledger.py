@@ -86,8 +86,15 @@ class Ledger:
 def serialise(ledger: Ledger) -> bytes:
     document: Dict[str, Any] = {"format": FORMAT, **vars(ledger)}
     # Indenting, or copying the entries by asdict, takes ten times as long (10,000 users: 1.6 s against 0.2 s).
-    text = json.dumps(document, default=vars, sort_keys=True, ensure_ascii=False)
-    return text.encode("utf-8", "surrogateescape") + b"\n"
+    text = json.dumps(document, default=_stated, sort_keys=True, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _stated(entry: Any) -> Dict[str, Any]:
+    """An entry of the ledger, or a part of one, without what is not so: most of an account's fields say nothing."""
+    fields: Dict[str, str] = entry.__dataclass_fields__
+    values = ((name, getattr(entry, name)) for name in fields)
+    return {name: value for name, value in values if value is not None and value is not False}
 
 
 def _is_sound(entry: OwnedUser) -> bool:
@@ -116,7 +123,7 @@ def parse(content: bytes, path: str) -> Ledger:
             raise ValueError(f"its format is {document['format']!r}, this version reads {FORMAT!r}")
         users = {}
         for key, entry in document["users"].items():
-            disabled, former = entry.pop("disabled"), entry.pop("former", None)
+            disabled, former = entry.pop("disabled", None), entry.pop("former", None)
             users[key] = OwnedUser(
                 disabled=Disabled(**disabled) if disabled else None,
                 former=Former(**former) if former else None,

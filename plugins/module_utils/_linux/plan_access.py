@@ -89,7 +89,7 @@ def set_access(
     if row != old:
         shadow.put(row)
     if created:
-        draft.note(username, "enabled", None, enabled)
+        draft.fields[username]["enabled"] = draft.new(enabled)
     elif not _note_switch(draft, username, found, enabled) and row != old and not new_hash:
         draft.note(username, "shadow", "incomplete", "complete")
 

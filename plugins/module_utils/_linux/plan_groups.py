@@ -134,25 +134,21 @@ def plan_memberships(draft: Draft) -> None:
     moved &= set(draft.active)
     old_groups = _memberships(before, moved | draft.plan.created)
     new_groups = _memberships(_listed(draft), moved)
-    decided = {*draft.managed, draft.options.admin_group}
     for username in sorted(draft.plan.created.intersection(old_groups)):
-        stale = [name for name in old_groups[username] if name not in decided]
+        stale = [name for name in old_groups[username] if name not in draft.managed]
         if stale:
             draft.warn(f"{username}: the group file already lists a user of this name in {', '.join(stale)}")
     for username in sorted(moved):
-        created = username in draft.plan.created
-        old, new = (
-            [name for name in groups.get(username, ()) if name != draft.options.admin_group]
-            for groups in (old_groups, new_groups)
-        )
+        old, new = old_groups.get(username, []), new_groups.get(username, [])
         if old != new:
-            draft.note(username, "groups", None if created else old, new)
+            draft.note(username, "groups", None if username in draft.plan.created else old, new)
 
 
 def _listed(draft: Draft) -> Dict[str, str]:
-    """Group to the text of its members. Groups without are left out: most are somebody's own."""
+    """Group to the text of its members. Groups without are left out, since most are somebody's own, and so is the admin
+    group, which is another field of a user."""
     rows = draft.accounts.group.rows()
-    return {row[0]: row[3] for row in rows if row[3]}
+    return {row[0]: row[3] for row in rows if row[3] and row[0] != draft.options.admin_group}
 
 
 def _memberships(listed: Dict[str, str], usernames: Set[str]) -> Dict[str, List[str]]:

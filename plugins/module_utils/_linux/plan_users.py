@@ -198,7 +198,7 @@ def _create(draft: Draft, user: User, username: str) -> Optional[str]:
     draft.ledger.users[user.id] = OwnedUser(username, uid, gid, private)
     draft.actions[username] = "create"
     draft.plan.created.add(username)
-    draft.fields.setdefault(username, {}).update(uid=(None, uid), home=(None, home), shell=(None, shell))
+    draft.fields.setdefault(username, {}).update(uid=(None, uid), home=(None, home), shell=draft.new(shell))
     if user.full_name:
         draft.note(username, "full_name", None, user.full_name)
     return None

@@ -38,8 +38,8 @@ class Record:
 
 @dataclass(frozen=True)
 class Summary:
-    """``time`` is in seconds since 1970; ``counts`` says how many users and groups were changed in which way; ``before``
-    and ``after`` are the SHA-256 of all account files before the run, and of those that it replaced."""
+    """``time`` is in seconds since 1970; ``counts`` says how many users and groups were changed in which way;
+    ``before`` and ``after`` are the SHA-256 of all account files before the run, and of those that it replaced."""
 
     time: float
     counts: Mapping[str, int]

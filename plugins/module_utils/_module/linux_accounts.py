@@ -122,15 +122,16 @@ def _take(path: str) -> Callable[[], bytes]:
     """Read the roster that was sent, and leave no copy of its hashes behind: the file has no name any more, and goes
     when this process ends."""
     try:
-        file = open(path, "rb")  # noqa: SIM115
+        descriptor = os.open(path, os.O_RDONLY)
         os.unlink(path)
     except OSError as problem:
         raise TargetError(f"the roster that was sent to {path} can't be read: {problem.strerror}") from None
 
     def read() -> bytes:
         try:
-            file.seek(0)
-            return file.read()
+            with open(descriptor, "rb", closefd=False) as file:
+                file.seek(0)
+                return file.read()
         except OSError as problem:
             raise TargetError(f"the roster that was sent to {path} can't be read: {problem.strerror}") from None
 
