@@ -420,11 +420,12 @@ from importlib import import_module as load
 validation, document = load(base + "_roster.validation"), load(base + "_roster.document")
 engine, draft = load(base + "_linux.engine"), load(base + "_linux.draft")
 content = document.serialise(validation.build_from_records({"kind": "t"}, [{"username": "anna", "uid": 5000}]))
+read = lambda: content
 digest = document.digest(content)
 options = draft.Options(admin_group="sudo", default_shell="/bin/sh", create_homes=False)
 for check in (True, False):
     try:
-        engine.run(engine.Request(sys.argv[1], "/var/lib/state", options, "o", digest, digest, content, check, {}))
+        engine.run(engine.Request(sys.argv[1], "/var/lib/state", options, "o", digest, digest, read, check, {}))
         print("not refused")
     except load(base + "_errors").TargetError as error:
         print(error)

@@ -29,10 +29,11 @@ roster = validation.build_from_records({"kind": "t"}, [
     {"username": "bert", "enabled": False}, {"username": "root"},
 ])
 content = document.serialise(roster)
+read = lambda: content
 digest = document.digest(content)
 options = draft.Options(admin_group="sudo", default_shell="/bin/sh", create_homes=False)
 for check in (True, False, False):
-    outcome = engine.run(engine.Request(sys.argv[1], "/state", options, "o", digest, digest, content, check, {}))
+    outcome = engine.run(engine.Request(sys.argv[1], "/state", options, "o", digest, digest, read, check, {}))
     print(outcome.summary()["created"], outcome.summary()["unchanged"], len(outcome.rejected))
 """
 

@@ -227,7 +227,8 @@ def test_numbers_that_are_none_are_damage(state: StateDirectory) -> None:
     snapshot(state)
     path = folder(state, "monday") / "run.json"
     document = json.loads(path.read_text())
-    wrong = (("time", True), ("time", "now"), ("counts", {}), ("before", None), ("after", {"../x": "y"}), ("after", []))
+    wrong: list[tuple[str, Any]] = [("time", True), ("time", "now"), ("counts", {}), ("before", None)]
+    wrong += [("after", {"../x": "y"}), ("after", [])]
     for key, value in wrong:
         path.write_text(json.dumps({**document, key: value}))
         assert [run.time for run in list_runs(state)] == [None]

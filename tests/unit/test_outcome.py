@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
@@ -235,3 +236,12 @@ def test_a_sites_own_limits(given: dict[str, Any], expected: Limit | str) -> Non
         return
     with pytest.raises(ValueError, match="^" + re.escape(expected)):
         read_limits(given)
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2000])
+def test_a_digest_made_in_parts_is_that_of_the_whole_text(count: int) -> None:
+    changes = [Change("user", f"ä{number}", "update", {"b": (None, number), "a": CHANGED}) for number in range(count)]
+    outcome = Outcome(changes, roster_digest="d")
+    plan = {"changes": [change.as_dict() for change in changes], "roster": "d"}
+    whole = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert outcome.plan_digest() == hashlib.sha256(whole.encode()).hexdigest() == outcome.as_result()["plan_digest"]
