@@ -10,7 +10,8 @@ Kept as /var/lib/identity-roster/ledger.json; this module only knows its content
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any, Dict, List, Optional, Set
 
 from .._errors import TargetError
@@ -61,6 +62,11 @@ class OwnedUser:
     archive: Optional[str] = None
 
 
+#: The names of the fields, and what gets their values. vars() would leave a dictionary in memory for each entry.
+_FIELDS = {kind: [each.name for each in fields(kind)] for kind in (Disabled, Former, OwnedUser)}
+_VALUES = {kind: attrgetter(*names) for kind, names in _FIELDS.items()}
+
+
 @dataclass
 class Ledger:
     """``users`` by the roster's stable id, ``groups`` name to gid, ``memberships`` group to the user names that were
@@ -92,9 +98,8 @@ def serialise(ledger: Ledger) -> bytes:
 
 def _stated(entry: Any) -> Dict[str, Any]:
     """An entry of the ledger, or a part of one, without what is not so: most of an account's fields say nothing."""
-    fields: Dict[str, str] = entry.__dataclass_fields__
-    values = ((name, getattr(entry, name)) for name in fields)
-    return {name: value for name, value in values if value is not None and value is not False}
+    stated = zip(_FIELDS[type(entry)], _VALUES[type(entry)](entry))
+    return {name: value for name, value in stated if value is not None and value is not False}
 
 
 def _is_sound(entry: OwnedUser) -> bool:
