@@ -30,6 +30,8 @@ class FleetSync:
     variables: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     playbook: str = "identity.roster.sync"
+    #: By the command ansible-playbook itself, as in `run_playbook`.
+    command: bool = False
 
     def source(self) -> dict[str, Any]:
         """Variables that say what to read."""
@@ -44,6 +46,7 @@ class FleetSync:
             check=check,
             options=options,
             environment=self.environment,
+            command=self.command,
         )
 
     def apply(self) -> Run:

@@ -251,7 +251,7 @@ def test_a_killed_run_is_finished_by_the_next(workspace: Workspace, tmp_path: Pa
     environment = dict([marker.split("=", 1)])
     with pytest.raises(AssertionError):
         # There is no result of a killed run.
-        run_cases(MODULE, case, tmp_path, environment=environment)
+        run_cases(MODULE, case, tmp_path, environment=environment, command=True)
     workspace.on_call = lambda operations: None
     assert len(workspace.store.all("User")) == 5
     assert "started" in (tmp_path / "sync.log").read_text()

@@ -101,6 +101,7 @@ def test_ten_hosts(fleet10: Fleet, tmp_path: Path) -> None:
     untouched = {host.name: (host.root / "etc/passwd").read_text() for host in hosts}
     with Portal(capture="04") as portal:
         sync = Sync(portal, fleet10, tmp_path)
+        sync.command = True
         done = sync.prove(whole=True)
         clean(hosts, baseline)
         assert portal.failures == []

@@ -112,6 +112,7 @@ def test_no_secret_leaves_its_place(fleet2: Fleet, tmp_path: Path, monkeypatch: 
     with Portal(capture="04", api_key=KEY) as portal, watching(watch):
         portal.change("anna.schmidt", yescrypt_hash=CANARY)
         sync = Sync(portal, fleet2, tmp_path, {"fetch_api_key": KEY})
+        sync.command = True
         outputs = [sync.run(check=True, options=("-vvvv",)), sync.run(options=("-vvvv",)), sync.run(options=("-vvvv",))]
         # Failures are more talkative.
         portal.change("anna.schmidt", yescrypt_hash="Kanarienvogel: not a hash")
@@ -163,7 +164,7 @@ def test_inline_users_show_no_hash_either(fleet2: Fleet, tmp_path: Path) -> None
     ]
     with watching(watch):
         outputs = [
-            run_playbook(playbook, fleet2.inventory_path, {"people": given}, options=("-vvv",))
+            run_playbook(playbook, fleet2.inventory_path, {"people": given}, options=("-vvv",), command=True)
             for given in (people, people, worse)
         ]
     assert outputs[0].returncode == outputs[1].returncode == 0, outputs[0].output

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -13,12 +14,22 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.playbook.prepared import Prepared
 
 CALLBACKS = Path(__file__).parent / "callbacks"
 TARGET = "identity.roster.linux_accounts"
 SOURCE = "identity.roster.libre_workspace_info"
+SETTINGS = {
+    "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+    "ANSIBLE_CALLBACKS_ENABLED": "record",
+    "ANSIBLE_PIPELINING": "1",
+    "ANSIBLE_FORKS": "10",
+    "ANSIBLE_DEPRECATION_WARNINGS": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -68,35 +79,41 @@ def run_playbook(
     options: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     timeout: float = 600,
+    command: bool = False,
 ) -> Run:
-    """Run a playbook (a path or the name of a collection's) and read what came of it. Never raises for a failed run."""
+    """Run a playbook (a path or the name of a collection's) and read what came of it. Never raises for a failed run.
+
+    With ``command``, and wherever Ansible's settings differ, by the command itself; else by a fork that has it loaded.
+    """
     with tempfile.TemporaryDirectory(prefix="roster-run-") as folder:
         record = Path(folder, "record.jsonl")
         record.touch()
         given = Path(folder, "variables.json")
         given.touch(mode=0o600)
         given.write_text(json.dumps(dict(variables)), encoding="utf-8")
-        command = [
+        arguments = [
             str(Path(sys.executable).parent / "ansible-playbook"),
             str(playbook), "-i", str(inventory), "-e", f"@{given}", "--diff", *(["--check"] if check else []), *options,
         ]  # fmt: skip
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            env={
-                **os.environ,
-                "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
-                "ANSIBLE_CALLBACKS_ENABLED": "record",
-                "ANSIBLE_PIPELINING": "1",
-                "ANSIBLE_FORKS": "10",
-                "ANSIBLE_DEPRECATION_WARNINGS": "1",
-                "RECORD_FILE": str(record),
-                **(environment or {}),
-            },
-        )
+        own = {**os.environ, **SETTINGS, "RECORD_FILE": str(record), **(environment or {})}
+        if not command and _prepared().fits(own):
+            done = _prepared().run(arguments, own, timeout)
+        else:
+            done = subprocess.run(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+                env=own,
+            )
         events = [Event(**json.loads(line)) for line in record.read_text(encoding="utf-8").splitlines()]
     return Run(done.returncode, done.stdout + done.stderr, events)
+
+
+@cache
+def _prepared() -> Prepared:
+    process = Prepared({**os.environ, **SETTINGS})
+    atexit.register(process.close)
+    return process
