@@ -69,7 +69,7 @@ def prove(fleet: Fleet, folder: Path, *, whole: bool = False, **options: Any) ->
     return done
 
 
-def refused(fleet: Fleet, folder: Path, words: str, as_root: bool = False, **options: Any) -> None:
+def refused(fleet: Fleet, folder: Path, words: str, as_root: bool = False, **options: Any) -> Run:
     """Check mode and the run fail with the same words, and not a byte is written."""
     before = {host.name: fingerprint(host.root) for host in fleet.hosts}
     messages = []
@@ -85,6 +85,7 @@ def refused(fleet: Fleet, folder: Path, words: str, as_root: bool = False, **opt
         for host in fleet.hosts:
             assert drop_ins(host) == {name: seen for name, seen in before[host.name].items() if "sudoers" in name}
     assert messages[0] == messages[1]
+    return done
 
 
 def drop_ins(host: Host) -> dict[str, tuple[object, ...]]:
@@ -201,8 +202,7 @@ def test_hand_edits_adoption_and_missing_include(fleet2: Fleet, tmp_path: Path) 
 def test_another_file_is_broken(fleet2: Fleet, tmp_path: Path) -> None:
     for host in fleet2.hosts:
         (host.root / "etc/sudoers.d/local").write_text("this is not a rule\n")
-    refused(fleet2, tmp_path, "were broken before", rules=[STUDIO])
-    done = play(fleet2, tmp_path, rules=[STUDIO])
+    done = refused(fleet2, tmp_path, "were broken before", rules=[STUDIO])
     for host in fleet2.hosts:
         message = done.of(SUDO_RULES)[host.name]["msg"]
         assert "/etc/sudoers.d/local:1" in message and "/etc/sudoers.d/identity-roster" not in message
@@ -282,7 +282,7 @@ def test_role(fleet2: Fleet, tmp_path: Path) -> None:
     people = [{"username": "anna", "uid": 5001, "groups": ["studio"]}]
     variables: dict[str, Any] = {"linux_client_users": people, "linux_client_sudo_rules": [STUDIO]}
     for check, changed in ((True, True), (False, True), (False, False)):
-        done = run_playbook(playbook, fleet2.inventory_path, variables, check=check)
+        done = run_playbook(playbook, fleet2.inventory_path, variables, check=check, command=True)
         assert done.returncode == 0, done.output
         assert {result["changed"] for result in done.of(SUDO_RULES).values()} == {changed}
     for host in fleet2.hosts:
