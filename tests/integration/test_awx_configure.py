@@ -39,6 +39,11 @@ LISTS = (
     "organizations", "credential_types", "credentials", "execution_environments", "notifications", "projects",
     "inventories", "hosts", "groups", "templates", "workflows", "schedules",
 )  # fmt: skip
+NIGHTLY = {
+    "name": "Roster ftrack users, nightly",
+    "unified_job_template": "Roster ftrack users",
+    "rrule": "DTSTART:20260101T025500Z RRULE:FREQ=DAILY;INTERVAL=1",
+}
 WITHOUT_APPROVAL = {
     "organization": "Identity roster",
     "simplified_workflow_nodes": [
@@ -128,17 +133,23 @@ def test_a_whole_site(awx: AwxServer, environment: dict[str, str]) -> None:
     approval["timeout"] = 86400
     assert site.state() == before
 
-    # One step is not wanted any more; what leads to it goes with it.
-    changed = only("workflows")
-    changed["controller_workflows"] = [{"name": "Roster sync with approval", **WITHOUT_APPROVAL}]
+    # A step is not wanted any more, and a target; what leads to them goes with them.
+    changed = only() | {
+        "awx_targets": ["linux_clients", "pleio"],
+        "controller_templates": [{"name": "Roster ftrack users", "organization": "Identity roster", "state": "absent"}],
+        "controller_schedules": [NIGHTLY],
+        "controller_workflows": [{"name": "Roster sync with approval", **WITHOUT_APPROVAL}],
+    }
     awx.requests.clear()
     planned = configure(environment, check=True, **changed)
     assert (site.state(), awx.writes) == (before, [])
     assert configure(environment, **changed) == planned
     assert sorted(planned) == [
         "change workflow_job_template_nodes: dry-run", "change workflow_job_template_nodes: report",
+        "remove job_templates: Roster ftrack users",
         "remove workflow_job_template_nodes: apply", "remove workflow_job_template_nodes: approval",
     ]  # fmt: skip
+    assert site.names("schedules") == ["Roster Linux clients, hourly", "Roster Pleio users, nightly"]
     assert site.attached("workflow_job_template_nodes", "dry-run", "failure_nodes") == ["report"]
     assert site.attached("workflow_job_template_nodes", "dry-run", "always_nodes") == []
 
