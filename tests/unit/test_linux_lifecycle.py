@@ -125,6 +125,26 @@ def test_back_within_the_grace_period_all_is_as_it_was() -> None:
     assert changes(host.run(WITHOUT_ANNA)) == {"user anna": "disable"}, "the days begin anew"
 
 
+@pytest.mark.parametrize(
+    ("password", "expire", "said"),
+    [("!" + HASH, "20900", {"expire": ("1", "20900")}), ("!" + HASH, "1", {}), (HASH, "1", {})],
+    ids=["locked", "locked and expired", "expired"],
+)
+def test_a_lock_set_by_hand_outlives_an_absence(password: str, expire: str, said: dict[str, Any]) -> None:
+    host = world()
+    silent = user("bert", uid=5001, password_hash=HASH)
+    host.run(roster(silent, ANNA, groups=CREW))
+    host.set_field("shadow", "bert", 1, password)
+    host.set_field("shadow", "bert", 7, expire)
+    host.run(roster(ANNA, groups=CREW))
+    assert (host.field("shadow", "bert", 1), host.field("shadow", "bert", 7)) == ("!" + HASH, "1")
+    plan = host.run(roster(silent, ANNA, groups=CREW))
+    assert fields(plan, "bert") == said and host.field("shadow", "bert", 1) == "!" + HASH
+    assert host.field("shadow", "bert", 7) == expire and host.ledger.users["id-bert"].disabled is None
+    plan = host.run(roster(BERT, ANNA, groups=CREW))
+    assert changes(plan) == {"user bert": "enable"} and host.field("shadow", "bert", 1) == HASH
+
+
 @pytest.mark.parametrize("since", [0, 1, TODAY + 400])
 def test_days_counted_by_a_wrong_clock_do_not_count(since: int) -> None:
     host = world()

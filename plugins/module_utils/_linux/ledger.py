@@ -24,13 +24,14 @@ class Disabled:
     """Why an account is disabled: ``source`` (the roster says so) or ``missing`` (the user left the roster).
 
     ``since`` is a day (days since 1970); ``expire`` is the shadow field as it was before, to be put back; ``admin``
-    tells that admin rights were dropped with it.
+    tells that admin rights were dropped with it; ``locked``, that somebody had locked the account on this host before.
     """
 
     reason: str
     since: int
     expire: str = ""
     admin: bool = False
+    locked: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,9 @@ def _is_sound(entry: OwnedUser) -> bool:
         return False
     if disabled is None:
         return True
-    kinds = [type(value) for value in (disabled.reason, disabled.since, disabled.expire, disabled.admin)]
-    return kinds == [str, int, str, bool] and not {":", "\n"} & set(disabled.expire)
+    kinds = [type(value) for value in (disabled.reason, disabled.since, disabled.expire)]
+    kinds += [type(value) for value in (disabled.admin, disabled.locked)]
+    return kinds == [str, int, str, bool, bool] and not {":", "\n"} & set(disabled.expire)
 
 
 def parse(content: bytes, path: str) -> Ledger:

@@ -55,7 +55,7 @@ def set_access(
 
     pam_unix's auth step only sees the lock, sshd with a key only the expiry (facts measured on Debian 12), so a
     disabled account has both. ``enabled`` None: the source says nothing, so a lock or an expiry that somebody set on
-    this host stays.
+    this host stays, also when the user leaves the roster and comes back.
     """
     username = account[0]
     _use_shadow(draft, account)
@@ -65,7 +65,8 @@ def set_access(
     row = shadow_row(draft, username) if old is None else list(old)
     found = _Found(row[1], row[7], row[1].lstrip("!"))
     former = draft.ledger.users[identity].disabled
-    if enabled is None and (created or (former is not None and former.reason == "missing")):
+    back = former if enabled is None and former is not None and former.reason == "missing" else None
+    if enabled is None and (created or (back is not None and not back.locked)):
         enabled = True
 
     may_write = created or old is None or draft.options.update_password == "always"
@@ -74,6 +75,7 @@ def set_access(
     if enabled is None:
         lock = found.password[: len(found.password) - len(found.bare)]
         row[1] = lock + bare if new_hash or not found.password else found.password
+        row[7] = back.expire if back else found.expire
     else:
         row[1] = bare if enabled else "!" + bare
         row[7] = _expiry(found, former, enabled)
@@ -90,6 +92,9 @@ def set_access(
         shadow.put(row)
     if created:
         draft.fields[username]["enabled"] = draft.new(enabled)
+    elif back is not None and enabled is None:
+        if row[7] != found.expire:
+            draft.note(username, "expire", found.expire, row[7])
     elif not _note_switch(draft, username, found, enabled) and row != old and not new_hash:
         draft.note(username, "shadow", "incomplete", "complete")
 
@@ -99,20 +104,22 @@ def _expiry(found: _Found, former: Optional[Disabled], enabled: bool) -> str:
         return EXPIRED
     if found.expire != EXPIRED:
         return found.expire
-    return former.expire if former else ""
+    return former.expire if former and former.expire != EXPIRED else ""
 
 
 def _record(draft: Draft, identity: str, found: _Found, enabled: Optional[bool], reason: str) -> None:
     """Keep the ledger's word on whether, why and since when an account is disabled."""
     entry = draft.ledger.users[identity]
     former = entry.disabled
-    if enabled or (enabled is None and found.is_enabled):
+    if enabled or (enabled is None and (found.is_enabled or (former is not None and former.reason == "missing"))):
         disabled = None
     elif enabled is None or (former is not None and former.reason == reason):
         disabled = former
     else:
-        expire = former.expire if former else "" if found.expire == EXPIRED else found.expire
-        disabled = Disabled(reason, draft.today, expire, former is not None and former.admin)
+        expire, admin, locked = (found.expire, False, not found.is_enabled)
+        if former is not None:
+            expire, admin, locked = (former.expire, former.admin, former.locked)
+        disabled = Disabled(reason, draft.today, expire, admin, locked)
     if disabled != former:
         draft.ledger.users[identity] = replace(entry, disabled=disabled)
 
