@@ -210,6 +210,8 @@ class Site:
             if field not in shown or lookup not in ("", "in", "iexact"):
                 raise Refused(400, {"detail": f"{KINDS[kind].type} has no field named '{field}'"})
             value, wanted = str(shown[field]), filters[name]
+            if lookup == "in" and not wanted:
+                raise Refused(400, {"detail": "cannot provide empty value for __in"})
             if lookup == "in":
                 holds = value in wanted.split(",")
             else:
