@@ -180,6 +180,12 @@ def test_all_targets_of_one_run(pleio: PleioServer, ftrack: Workspace, tmp_path:
     told = artifact(done)["identity_roster"]
     assert told["check_mode"] is False
     assert (told["ftrack_users"]["refused"], told["pleio_users"]["refused"]) == (["localhost"], [])
+
+    # What a real run leaves was shown to nobody: a second try is not let through by what the first one was refused.
+    assert list(told["ftrack_users"]["plans"]) == ["localhost"]
+    done = site.run(thin, environment=environment, **given, **APPROVAL, identity_roster=told)
+    assert "was not approved: it would create 3 users" in done.of(modules["ftrack_users"])["localhost"]["msg"]
+    assert "user1" not in people(ftrack)
     assert not bait.exists()
 
 
