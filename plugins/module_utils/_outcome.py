@@ -64,7 +64,10 @@ class Failure:
 
 @dataclass
 class Outcome:
-    """What a run did, or in check mode would do."""
+    """What a run did, or in check mode would do.
+
+    ``unshown`` is what else decides what is done and shows in no change, such as where: part of the plan's digest.
+    """
 
     changes: List[Change] = field(default_factory=list)
     rejected: List[Rejected] = field(default_factory=list)
@@ -73,6 +76,7 @@ class Outcome:
     unchanged: int = 0
     roster_digest: Optional[str] = None
     warnings: List[str] = field(default_factory=list)
+    unshown: Mapping[str, Any] = field(default_factory=dict)
 
     def summary(self) -> Dict[str, int]:
         """Users by what happens to each (other kinds are in the changes), and records left alone."""
@@ -87,16 +91,19 @@ class Outcome:
         return counts
 
     def plan_digest(self) -> str:
-        """Identifies exactly these changes made from exactly this roster."""
+        """Identifies exactly these changes, made from exactly this roster and in this way."""
         return self._digest([change.as_dict() for change in self.changes])
 
     def _digest(self, changes: List[Dict[str, Any]]) -> str:
-        """The SHA-256 of ``{"changes":[...],"roster":...}``, made in parts: of 100,000 changes the text is 30 MB."""
+        """The SHA-256 of ``{"changes":[...],"roster":...,"unshown":{...}}``, made in parts: of 100,000 changes the text
+        is 30 MB."""
         found = hashlib.sha256(b'{"changes":[')
         for first in range(0, len(changes), _PART):
             found.update(b"," if first else b"")
             found.update(_canonical(changes[first : first + _PART])[1:-1])
-        found.update(b'],"roster":' + _canonical(self.roster_digest) + b"}")
+        # A plan without changes is the same however it is made: nothing.
+        unshown = dict(self.unshown) if changes else {}
+        found.update(b'],"roster":' + _canonical(self.roster_digest) + b',"unshown":' + _canonical(unshown) + b"}")
         return found.hexdigest()
 
     def as_result(self) -> Dict[str, Any]:

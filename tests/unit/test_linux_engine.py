@@ -212,6 +212,16 @@ def test_approval_is_for_one_plan_only(target: Target) -> None:
     assert target.run(roster(*list(many(20))[6:]), approved=frozenset({digest})).summary()["disabled"] == 6
 
 
+def test_the_admin_group_counts_where_it_is_used(target: Target) -> None:
+    other = replace(target.options, admin_group="wheel")
+    target.path("group").write_text(target.text("group") + "wheel:x:990:\n")
+    for admin in (False, True):
+        wanted = roster(user("anna", uid=5000, admin=admin))
+        plans = [target.run(wanted, check=True, options=options) for options in (target.options, other)]
+        assert plans[0].changes == plans[1].changes
+        assert (plans[0].plan_digest() == plans[1].plan_digest()) is not admin
+
+
 def test_where_approval_is_required_nothing_else_is_written(target: Target) -> None:
     wanted, before = roster(*many(3)), stamps(target.root)
     planned = target.run(wanted, check=True)
@@ -222,6 +232,10 @@ def test_where_approval_is_required_nothing_else_is_written(target: Target) -> N
     approved = frozenset({planned.plan_digest()})
     with pytest.raises(LimitError, match="is not the one that was approved"):
         target.run(roster(*many(2)), approved=approved, require_approval=True)
+    # The changes are the same, and what is done is not.
+    for options in (replace(target.options, end_sessions=True), replace(target.options, move_homes=True)):
+        with pytest.raises(LimitError, match="is not the one that was approved"):
+            target.run(wanted, approved=approved, require_approval=True, options=options)
     assert stamps(target.root) == before
     assert target.run(wanted, approved=approved, require_approval=True).as_result() == planned.as_result()
     # A plan that is empty needs no approval, the long way or the short one.

@@ -119,12 +119,17 @@ def test_no_secret_in_any_output(action: str) -> None:
         Outcome(
             roster_digest="d", changes=[*CHANGES[:-1], Change("user", "fred", "enable", {"enabled": (False, None)})]
         ),
+        Outcome(roster_digest="d", changes=CHANGES, unshown={"target": "https://other.example"}),
     ],
 )
 def test_the_digest_is_of_this_plan_of_this_roster(other: Outcome) -> None:
     plan = Outcome(roster_digest="d", changes=CHANGES)
     assert plan.plan_digest() == Outcome(roster_digest="d", changes=list(CHANGES), unchanged=9).plan_digest()
     assert plan.plan_digest() != other.plan_digest()
+
+
+def test_nothing_is_the_same_plan_everywhere() -> None:
+    assert Outcome(roster_digest="d").plan_digest() == Outcome(roster_digest="d", unshown={"target": "x"}).plan_digest()
 
 
 @pytest.mark.parametrize("value", ["ä", "\udcfc", "\x1b", 5, None, ["a"], True])
@@ -241,7 +246,8 @@ def test_a_sites_own_limits(given: dict[str, Any], expected: Limit | str) -> Non
 @pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2000])
 def test_a_digest_made_in_parts_is_that_of_the_whole_text(count: int) -> None:
     changes = [Change("user", f"ä{number}", "update", {"b": (None, number), "a": CHANGED}) for number in range(count)]
-    outcome = Outcome(changes, roster_digest="d")
-    plan = {"changes": [change.as_dict() for change in changes], "roster": "d"}
+    outcome = Outcome(changes, roster_digest="d", unshown={"target": "x"})
+    unshown = {"target": "x"} if count else {}
+    plan = {"changes": [change.as_dict() for change in changes], "roster": "d", "unshown": unshown}
     whole = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert outcome.plan_digest() == hashlib.sha256(whole.encode()).hexdigest() == outcome.as_result()["plan_digest"]

@@ -308,6 +308,10 @@ def test_where_approval_is_required_nothing_else_is_sent(tmp_path: Path) -> None
     approved = frozenset({planned.plan_digest()})
     with pytest.raises(LimitError, match="is not the one that was approved"):
         start(service, tmp_path, users(2), approved=approved, require_approval=True)
+    service.unshown = {"send_invites": True}
+    with pytest.raises(LimitError, match="is not the one that was approved"):
+        start(service, tmp_path, users(3), approved=approved, require_approval=True)
+    service.unshown = {}
     assert (service.made, state(tmp_path).owned) == ([], {})
     done = start(service, tmp_path, users(3), approved=approved, require_approval=True)
     assert done.as_result() == planned.as_result()

@@ -11,7 +11,20 @@ import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import AbstractSet, Callable, Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import (
+    AbstractSet,
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from .._errors import TargetError
 from .._limits import Found, Limit, check_plan
@@ -210,6 +223,7 @@ class _Run:
         )
         del roster
         plan.outcome.roster_digest = self.request.roster_digest
+        plan.outcome.unshown = _unshown(self.request.options, plan.outcome.changes)
         if limited:
             self._limit(plan, first_run=not there.ledger.users)
         new = _new_contents(there.contents, plan)
@@ -260,6 +274,15 @@ class _Run:
         content = applied_state.serialise(record)
         if content != self.state.read("applied.json"):
             self.state.write("applied.json", content)
+
+
+def _unshown(options: Options, changes: Sequence[Change]) -> Dict[str, Any]:
+    """Options that show in no change. The admin group differs between distributions, so it counts only where it is
+    used."""
+    names = ["create_homes", "end_sessions", "move_homes"]
+    if any("admin" in change.fields for change in changes):
+        names.append("admin_group")
+    return {name: getattr(options, name) for name in names}
 
 
 def _today() -> int:

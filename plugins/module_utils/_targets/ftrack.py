@@ -58,6 +58,7 @@ class Ftrack(Service):
         self.api = api
         self.options = options
         self.batch_size = options.batch_size
+        self.unshown = {"send_invites": options.send_invites}
         self.words = {"disables": "deactivate {found} of {base} owned users"}
         self.stateless = "users who left the roster stay active, and nobody is reactivated or taken out of a group"
         self.workspace = Workspace()

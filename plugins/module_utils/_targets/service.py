@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Union
 
 from .._errors import RosterError, TargetError
 from .._limits import Limit, check_plan
@@ -62,6 +62,8 @@ class Service(ABC):
     stateless = "users who left the roster keep theirs, and pictures and groups are sent to new accounts only"
     #: How many steps ``make_batch`` is given at most.
     batch_size = 1
+    #: What else its steps do that shows in no change: part of a plan's digest, as the target is.
+    unshown: Mapping[str, Any] = {}
 
     @abstractmethod
     def read(self) -> List[Account]:
@@ -158,6 +160,7 @@ def _outcome(service: Service, plan: Plan, request: Run, file: StateFile) -> Out
         unchanged=plan.unchanged,
         roster_digest=request.roster_digest,
         warnings=warnings,
+        unshown={**service.unshown, "target": file.target},
     )
 
 

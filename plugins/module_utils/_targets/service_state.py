@@ -105,7 +105,7 @@ class StateFile:
     def __init__(self, path: Optional[str], target: str, writes: bool) -> None:
         self.path = path
         self.writes = writes and path is not None
-        self._target = target
+        self.target = target
         self._lock: Optional[int] = None
 
     def __enter__(self) -> StateFile:
@@ -134,12 +134,12 @@ class StateFile:
 
     def read(self) -> ServiceState:
         if self.path is None:
-            return ServiceState(self._target)
+            return ServiceState(self.target)
         try:
             with open(self.path, "rb") as file:
-                return parse(file.read(), self.path, self._target)
+                return parse(file.read(), self.path, self.target)
         except FileNotFoundError:
-            return ServiceState(self._target)
+            return ServiceState(self.target)
         except OSError as problem:
             raise TargetError(f"state_path {self.path} can't be read: {problem.strerror}") from None
 
