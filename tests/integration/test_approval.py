@@ -238,6 +238,7 @@ STOPPED: dict[str, tuple[str, dict[str, Any], tuple[str, ...], str]] = {
         ),
     ),
     "limit": ("identity.roster.sync", CSV, ("--limit", "localhost,beta"), f"these are missing: for beta, {TOKEN}"),
+    "list": ("identity.roster.pleio", {**CSV, "pleio_hosts": ["beta"]}, (), f"these are missing: for beta, {TOKEN}"),
     "ftrack": (
         "identity.roster.ftrack",
         {**CSV, "ftrack": {"server_url": "https://studio.example"}},
@@ -286,3 +287,22 @@ def test_what_is_missing_is_said_before_anything_is_read(
     assert words in event.result["msg"]
     assert not any(event.action.startswith("identity.roster.") for event in done.events)
     assert SECRET not in done.output + json.dumps([event.result for event in done.events])
+
+
+def test_what_is_not_missing_stops_no_run(tmp_path: Path) -> None:
+    """Settings that only a play knows, or that are made of what only the host or the play knows, and a certificate."""
+    inventory, wrapper = tmp_path / "hosts.json", tmp_path / "wrapper.yml"
+    sites = {"acme": {"site": "a", "pleio_site_api_secret": ""}, "beta": {"pleio_site_url": "https://{{ domain }}/b"}}
+    studio = {"ftrack_site_server_url": "https://{{ domain }}", "ftrack": {"api_user": "{{ domain }}"}, "key": SECRET}
+    hosts = {"pleio": {"hosts": sites}, "ftrack": {"hosts": {"studio": studio}}}
+    inventory.write_text(json.dumps(hosts), encoding="utf-8")
+    given = {
+        "domain": "int.example", "pleio_hosts": ["acme", "beta"], "pleio_site_url": "https://int.example/{{ site }}",
+        "pleio_site_api_secret": "{{ lookup('ansible.builtin.file', site) }}", "ftrack_site_api_key": "{{ key }}",
+    }  # fmt: skip
+    wrapper.write_text(json.dumps([{"import_playbook": "identity.roster.sync", "vars": given}]), encoding="utf-8")
+    directory = {"server_url": "ldaps://127.0.0.1:1", "base_dn": "dc=int", "bind_dn": "", "client_cert": "/no/cert.pem"}
+    sources = {"fetch_source": "ldap", "fetch_ldap": directory, "fetch_dest": str(tmp_path / "roster.json")}
+    done = run_playbook(wrapper, inventory, sources)
+    (event,) = [event for event in done.events if event.status == "failed"]
+    assert (event.action, "these are missing" in done.output) == ("identity.roster.ldap_info", False), event.result
