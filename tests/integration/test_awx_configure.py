@@ -39,6 +39,11 @@ LISTS = (
     "organizations", "credential_types", "credentials", "execution_environments", "notifications", "projects",
     "inventories", "hosts", "groups", "templates", "workflows", "schedules",
 )  # fmt: skip
+HOURLY = {
+    "name": "Roster Linux clients, hourly",
+    "unified_job_template": "Roster Linux clients",
+    "rrule": "DTSTART;TZID=Europe/Berlin:20260101T000500 RRULE:FREQ=HOURLY;INTERVAL=2",
+}
 NIGHTLY = {
     "name": "Roster ftrack users, nightly",
     "unified_job_template": "Roster ftrack users",
@@ -123,21 +128,16 @@ def test_a_whole_site(awx: AwxServer, environment: dict[str, str]) -> None:
     check_launches(site)
     check_workflow(site)
 
-    # All is asked about once more, and one thing is another.
     awx.requests.clear()
     before = site.state()
-    assert configure(environment, awx_approval_timeout=3600) == ["change workflow_job_template_nodes: approval"]
-    approval = site.one("workflow_approval_templates", "Approve what the dry run shows")
-    assert awx.writes == [("PATCH", f"/api/v2/workflow_approval_templates/{approval['id']}/")]
-    assert approval["timeout"] == 3600
-    approval["timeout"] = 86400
-    assert site.state() == before
+    assert configure(environment) == []
+    assert (site.state(), awx.writes) == (before, [])
 
-    # A step is not wanted any more, and a target; what leads to them goes with them.
+    # One time is another. A step is not wanted any more, and a target; what leads to them goes with them.
     changed = only() | {
         "awx_targets": ["linux_clients", "pleio"],
         "controller_templates": [{"name": "Roster ftrack users", "organization": "Identity roster", "state": "absent"}],
-        "controller_schedules": [NIGHTLY],
+        "controller_schedules": [HOURLY, NIGHTLY],
         "controller_workflows": [{"name": "Roster sync with approval", **WITHOUT_APPROVAL}],
     }
     awx.requests.clear()
@@ -145,11 +145,13 @@ def test_a_whole_site(awx: AwxServer, environment: dict[str, str]) -> None:
     assert (site.state(), awx.writes) == (before, [])
     assert configure(environment, **changed) == planned
     assert sorted(planned) == [
+        "change schedules: Roster Linux clients, hourly",
         "change workflow_job_template_nodes: dry-run", "change workflow_job_template_nodes: report",
         "remove job_templates: Roster ftrack users",
         "remove workflow_job_template_nodes: apply", "remove workflow_job_template_nodes: approval",
     ]  # fmt: skip
     assert site.names("schedules") == ["Roster Linux clients, hourly", "Roster Pleio users, nightly"]
+    assert site.one("schedules", "Roster Linux clients, hourly")["rrule"] == HOURLY["rrule"]
     assert site.attached("workflow_job_template_nodes", "dry-run", "failure_nodes") == ["report"]
     assert site.attached("workflow_job_template_nodes", "dry-run", "always_nodes") == []
 
