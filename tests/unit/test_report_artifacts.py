@@ -191,6 +191,7 @@ def test_the_words_for_who_approves() -> None:
     only_groups = run_artifacts("linux_accounts", {"f": answer(GROUP)}, ["f"], True, DIGEST)
     assert "  Changes on 1 host, not of users but of groups and the like" in describe(only_groups)
     many = run_artifacts("linux_accounts", {}, [f"h{number:04d}" for number in range(2000)], True, None)
+    assert "linux_accounts: no host answered" in describe(many)
     assert "h0019 and 1,980" in " ".join(describe(many)) and "h0020" not in " ".join(describe(many))
 
 

@@ -111,8 +111,10 @@ def describe(artifact: Any) -> List[str]:
 
 def _target_lines(target: str, part: Mapping[str, Any]) -> List[str]:
     plans, refused = _names(part.get("plans")), _names(part.get("refused"))
+    answered = _number(part.get("hosts"))
+    # Of hosts that did not answer nobody knows whether they would change.
     changing = f"{number(len(plans))} would change" if plans else "nothing would change"
-    lines = [f"{target}: {hosts_text(_number(part.get('hosts')))} answered, {changing}"]
+    lines = [f"{target}: {f'{hosts_text(answered)} answered, {changing}' if answered else 'no host answered'}"]
     within = set(plans) - set(refused)
     if within:
         lines += _wrapped(f"Changes on {hosts_text(len(within))}, {_users(part.get('summary'))}")
