@@ -158,6 +158,34 @@ def test_an_unclear_step_is_looked_at_before_it_is_made_again(tmp_path: Path, ha
     assert sorted(service.reports) == [(f"u{number}@x", None) for number in range(3)]
 
 
+@pytest.mark.parametrize("required", [False, True], ids=["free", "required"])
+@pytest.mark.parametrize("name", [None, "Stranger"], ids=["nobody", "stranger"])
+def test_what_is_still_missing_after_an_unclear_step_is_what_was_approved(
+    tmp_path: Path, name: str | None, required: bool
+) -> None:
+    """Somebody else makes an account of that address in between: its change was in no plan that anybody saw."""
+    service = Fake()
+    people = [user("1", "anna@x", full_name="Anna")]
+    approved = frozenset({start(service, tmp_path, people, check_mode=True).plan_digest()})
+
+    def lose(step: Step) -> None:
+        service.before = lambda step: None
+        if name is not None:
+            service.accounts["S"] = Account("S", "anna@x", {"email": "anna@x"}, data=name)
+        raise Unclear("lost")
+
+    service.before = lose
+    done = start(service, tmp_path, people, approved=approved, require_approval=required)
+    if name is not None and required:
+        reason = "lost; and then the account was another than the approved plan is for: it was left"
+        assert [(failure.name, failure.reason) for failure in done.failed] == [("anna@x", reason)]
+        assert (service.made, service.reports, done.changes) == ([], [("anna@x", reason)], [])
+        assert service.accounts["S"].data == "Stranger"
+    else:
+        assert (done.failed, service.reports) == ([], [("anna@x", None)])
+        assert [account.data for account in service.accounts.values()] == ["Anna"]
+
+
 @pytest.mark.parametrize("action", ["remove", "disable"])
 def test_an_unclear_leaver(tmp_path: Path, action: str) -> None:
     people = users(40)

@@ -304,7 +304,7 @@ class _Applier:
             remember(self.state, plan, accounts)
             missing = [step for step in plan.steps if _key(step) in unclear]
             self.unclear_in_a_row = 0
-            self._make_all(missing)
+            self._make_all([step for step in missing if self._may_make(step, unclear[_key(step)])])
             for key in unclear.keys() - {_key(step) for step in missing}:
                 # It had been made after all, or the plan fails it now in words of its own.
                 refusal = _refusal(plan, self.steps[key])
@@ -317,6 +317,15 @@ class _Applier:
                 self.results.failed.update(self.results.unclear)
                 for key, reason in self.results.unclear.items():
                     self.service.report(self.steps[key], reason)
+
+    def _may_make(self, step: Step, reason: str) -> bool:
+        """Where approval is required, what is still missing is part of what was approved, or it is failed here."""
+        approved = self.steps[_key(step)].fields
+        if not self.request.require_approval or all(approved.get(name) == value for name, value in step.fields.items()):
+            return True
+        problem = f"{reason}; and then the account was another than the approved plan is for: it was left"
+        self._take(step, StepFailed(problem))
+        return False
 
 
 def _refusal(plan: Plan, step: Step) -> Optional[str]:
