@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ansible_collections.identity.roster.plugins.module_utils._linux.host import default_admin_group
+from ansible_collections.identity.roster.plugins.module_utils._linux.distribution import default_admin_group
 
 from .linux_hosts import OPTIONS
 from .linux_trees import Target

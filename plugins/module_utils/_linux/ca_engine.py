@@ -16,9 +16,10 @@ from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 from .._errors import TargetError
 from .._outcome import Failure, Outcome
 from . import ca_store
+from .announcements import log_changes
 from .ca_files import SYSTEM_PATH, CaFiles, ToolError
 from .ca_store import KIND, Key, Plan, Step, View, Wanted, family_of, file_name, make_plan, pem_of
-from .host import log_changes, os_release
+from .distribution import os_release
 from .state import StateDirectory
 
 LEDGER = "ca_certificates.json"

@@ -34,10 +34,12 @@ from .._roster.model import Roster
 from . import applied as applied_state
 from . import ledger as ledger_state
 from . import snapshots
+from .announcements import log_changes, tell_caches
+from .distribution import refuse_foreign_layouts
 from .draft import Options, Plan, Removal
 from .files import AccountFiles, Contents
 from .follow_up import follow_up, prepare_removals
-from .host import RootHost, log_changes, refuse_foreign_layouts, tell_caches
+from .host import RootHost
 from .ledger import Ledger
 from .lock import locks_left_behind, password_lock
 from .plan import make_plan

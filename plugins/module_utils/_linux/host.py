@@ -2,28 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The host around the account files: its family, shells and homes, and those who must hear of a change."""
+"""The host around the account files: its shells and homes, and what runs on it."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import subprocess
-import syslog
 from contextlib import suppress
-from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Optional, Set, Tuple
 
-from .._outcome import Change
 from .._roster.posix import home_problem
 from . import elsewhere
 from .authorized_keys import read_keys
 from .draft import Host
 from .elsewhere import Elsewhere
 from .sessions import processes_of
-
-#: Caches in front of the account files, and how each is told to forget.
-_CACHES = (("nscd", "-i", "passwd"), ("nscd", "-i", "group"), ("sss_cache", "-U", "-G"))
 
 
 class RootHost(Host):
@@ -107,59 +100,3 @@ def _listing(folder: str) -> List[str]:
         return os.listdir(folder)
     except OSError:
         return []
-
-
-def os_release(root: str) -> Dict[str, str]:
-    """os-release(5) as a mapping; empty where there is none."""
-    for name in ("etc/os-release", "usr/lib/os-release"):
-        try:
-            with open(os.path.join(root, name), encoding="utf-8", errors="replace") as file:
-                lines = [line.strip().partition("=") for line in file]
-        except OSError:
-            continue
-        return {key: value.strip("\"'") for key, _separator, value in lines if key}
-    return {}
-
-
-def default_admin_group(root: str) -> str:
-    """``sudo`` on Debian and its children, ``wheel`` elsewhere: the group that the family's sudoers names."""
-    release = os_release(root)
-    families = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
-    return "sudo" if families & {"debian", "ubuntu"} or not release else "wheel"
-
-
-def refuse_foreign_layouts(root: str) -> Optional[str]:
-    """Why this host's accounts live elsewhere than in /etc/passwd, or None."""
-    identity = os_release(root).get("ID", "")
-    declared = {"nixos": "NixOS", "guix": "Guix System"}.get(identity)
-    if os.path.lexists(os.path.join(root, "etc/NIXOS")):
-        declared = "NixOS"
-    if declared:
-        return f"this host is {declared}, which makes its accounts from its configuration: manage users there"
-    if os.path.isdir(os.path.join(root, "etc/tcb")):
-        return "this host keeps its passwords in /etc/tcb, which is not supported"
-    return None
-
-
-def tell_caches() -> None:
-    """Make nscd and sssd forget what they knew. A host without them has nothing to forget."""
-    for command in _CACHES:
-        program = shutil.which(command[0], path="/usr/sbin:/usr/bin:/sbin:/bin")
-        if program:
-            with suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(
-                    [program, *command[1:]],
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                    timeout=10, check=False,
-                )  # fmt: skip
-
-
-def log_changes(changes: Sequence[Change]) -> None:
-    """One line an account in the host's authentication log. Field names only: values may be personal."""
-    syslog.openlog("identity-roster", 0, syslog.LOG_AUTHPRIV)
-    for change in changes:
-        fields = ", ".join(sorted(change.fields))
-        syslog.syslog(
-            syslog.LOG_NOTICE, f"{change.action} {change.kind} {change.name}" + (f": {fields}" if fields else "")
-        )
-    syslog.closelog()

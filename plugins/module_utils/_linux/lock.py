@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Dict, Iterator, List, Optional
 
 from .._errors import TargetError
-from .host import os_release
+from .distribution import os_release
 
 #: shadow also locks each file by a link of this name that holds the owner's process id.
 _LINKED = ("passwd.lock", "group.lock", "shadow.lock", "gshadow.lock", "subuid.lock", "subgid.lock")

@@ -16,11 +16,13 @@ from .._errors import TargetError
 from .._outcome import Change, Failure, Outcome
 from . import ledger as ledgers
 from . import snapshots
+from .announcements import log_changes, tell_caches
 from .belongings import move_belongings
+from .distribution import refuse_foreign_layouts
 from .engine import LOCK_WAIT, OnHost, write
 from .files import AccountFiles, Contents
 from .home_archive import move_home, restore_home
-from .host import RootHost, log_changes, refuse_foreign_layouts, tell_caches
+from .host import RootHost
 from .ledger import Former, Ledger
 from .lock import locks_left_behind, password_lock
 from .record import Record

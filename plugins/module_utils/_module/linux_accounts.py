@@ -15,9 +15,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._errors import LimitError, RosterError, TargetError
 from .._limits import read_limits
+from .._linux.distribution import default_admin_group
 from .._linux.draft import Options
 from .._linux.engine import Request, RosterNeeded, run, without_collection
-from .._linux.host import default_admin_group
 from .._linux.snapshots import run_id_problem
 from .._outcome import Outcome
 from .._roster.posix import path_problem
