@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -94,8 +93,8 @@ class Site:
         self.logs: list[tuple[str, str]] = []
         self.groups: set[str] = set()
         self.auto_groups: set[str] = set()
-        #: Seconds between looking for duplicates and writing, in which other requests are answered.
-        self.race = 0.0
+        #: Where creates wait for each other between looking for duplicates and writing.
+        self.race: threading.Barrier | None = None
         self.new_guid: Callable[[], str] = lambda: str(uuid.uuid4())
         self.guard = threading.RLock()
         self._last = datetime(2026, 1, 1, tzinfo=UTC)
@@ -238,7 +237,7 @@ class Site:
             if self._same("external_id", external_id):
                 return error(400, "could_not_create", "This external_id is already taken by another user.")
         if self.race:
-            time.sleep(self.race)
+            self.race.wait(timeout=30)
         with self.guard:
             _check_columns(name, email, external_id)
             if any(user.email == email for user in self.users.values()):
