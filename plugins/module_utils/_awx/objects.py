@@ -76,7 +76,7 @@ def awx_objects(
 
     Raises ValueError for a list whose items can't be told apart.
     """
-    pairs = {kind: {(name, scope) for name, scope in entries} for kind, entries in there.items()}
+    pairs = {kind: {(entry[0], entry[1]) for entry in entries} for kind, entries in there.items()}
     present = {key for kind, entries in pairs.items() for entry in entries for key in _keys(kind, *entry)}
     items, wanted, removed = _without_what_goes(kinds, lists, pairs)
     staying = present - removed
