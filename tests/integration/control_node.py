@@ -17,7 +17,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.fleet import images, kernel, machine
@@ -217,11 +217,21 @@ class ControlNode:
             time.sleep(0.05)
 
 
+def obstacle() -> str | None:
+    """Why there can be no control node on this machine."""
+    if os.geteuid() != 0:
+        return "a control node needs root: mounts and namespaces"
+    if not os.access(next(_cgroup_mounts(), "/nonexistent"), os.W_OK):
+        return "a control node needs a cgroup2 file system that can be written to: systemd makes groups in it"
+    return None
+
+
+def _cgroup_mounts() -> Iterator[str]:
+    return (mount.point for mount in kernel.mounts() if mount.kind == "cgroup2")
+
+
 def _cgroups() -> Path:
-    found = next((mount.point for mount in kernel.mounts() if mount.kind == "cgroup2"), None)
-    if not found:
-        raise FleetError("no cgroup2 file system is mounted here, and systemd needs one")
-    return Path(found)
+    return Path(next(_cgroup_mounts()))
 
 
 def _remove_cgroups(*, dead: bool = False) -> None:

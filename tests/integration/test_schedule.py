@@ -23,7 +23,7 @@ import pytest
 
 from tests.fleet.fleet import Fleet
 from tests.fleet.host import Host
-from tests.integration.control_node import COLLECTIONS, ControlNode
+from tests.integration.control_node import COLLECTIONS, ControlNode, obstacle
 from tests.playbook.run import Event, run_playbook
 from tests.tools.checkout import COLLECTION
 
@@ -150,8 +150,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if os.geteuid() != 0:
-        pytest.skip("a control node needs root: mounts and namespaces")
+    if problem := obstacle():
+        pytest.skip(problem)
     with ControlNode(tmp_path_factory.mktemp("control")) as node:
         node.write("etc/ansible/hosts", "[linux_clients]\nself ansible_host=127.0.0.1 ansible_user=root\n")
         node.write("srv/hang.yml", HANGING)
