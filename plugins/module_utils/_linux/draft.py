@@ -213,11 +213,7 @@ class Draft:
             for key, entry in self.ledger.users.items()
             if entry.former is not None
         }
-        self._protected_members: Optional[Dict[str, str]] = None
         self._new: Dict[Hashable, Tuple[None, Hashable]] = {}
-        self._users_of_gid: Optional[Dict[int, Set[str]]] = None
-        self._shared_gids: Optional[Dict[int, int]] = None
-        self._busy_uids: Optional[Set[int]] = None
         #: stable id to the reason why the account can't have the name that the roster gives
         self.refused_names: Dict[str, str] = {}
         self.actions: Dict[str, str] = {}
@@ -312,33 +308,40 @@ class Draft:
 
     def protecting_group(self, username: str) -> Optional[str]:
         """A group of ``protected_groups`` that is called so or lists the user."""
-        if self._protected_members is None:
-            self._protected_members = {name: name for name in self.options.protected_groups}
-            for name in self.options.protected_groups:
-                for member in members(self.accounts.group.get(name) or ["", "", "", ""]):
-                    self._protected_members.setdefault(member, name)
         return self._protected_members.get(username)
 
+    @cached_property
+    def _protected_members(self) -> Dict[str, str]:
+        found = {name: name for name in self.options.protected_groups}
+        for name in self.options.protected_groups:
+            for member in members(self.accounts.group.get(name) or ["", "", "", ""]):
+                found.setdefault(member, name)
+        return found
+
+    @cached_property
     def busy_uids(self) -> Set[int]:
         """Of our accounts those that have processes. Raises OSError."""
-        if self._busy_uids is None:
-            self._busy_uids = self.host.busy_uids(frozenset(self.ledger.uids()))
-        return self._busy_uids
+        return self.host.busy_uids(frozenset(self.ledger.uids()))
 
     def users_of_gid(self, gid: int) -> Set[str]:
         """Accounts whose primary group it is. To be asked when no more are made."""
-        if self._users_of_gid is None:
-            self._users_of_gid = {}
-            for name, found in self.primary_gids.items():
-                if found is not None:
-                    self._users_of_gid.setdefault(found, set()).add(name)
         return self._users_of_gid.get(gid, set())
+
+    @cached_property
+    def _users_of_gid(self) -> Dict[int, Set[str]]:
+        users: Dict[int, Set[str]] = {}
+        for name, gid in self.primary_gids.items():
+            if gid is not None:
+                users.setdefault(gid, set()).add(name)
+        return users
 
     def sharing_gid(self, gid: int) -> int:
         """How many users of the roster have it as their primary gid."""
-        if self._shared_gids is None:
-            self._shared_gids = Counter(user.gid for user in self.roster.users if user.gid is not None)
         return self._shared_gids.get(gid, 0)
+
+    @cached_property
+    def _shared_gids(self) -> Dict[int, int]:
+        return Counter(user.gid for user in self.roster.users if user.gid is not None)
 
     def forget_member(self, usernames: Set[str]) -> Dict[str, Set[str]]:
         """Take names out of all groups. Returns each name that was listed, and where."""

@@ -118,7 +118,7 @@ def _count_anew(draft: Draft, key: str, disabled: Disabled) -> Disabled:
 def _why_not(draft: Draft, entry: OwnedUser) -> Optional[str]:
     if not draft.options.end_sessions:
         try:
-            if entry.uid in draft.busy_uids():
+            if entry.uid in draft.busy_uids:
                 return "processes of it are running; end_sessions ends them"
         except OSError as problem:
             return f"its processes can't be found: {problem.strerror}"
