@@ -24,13 +24,11 @@ Each is answered with how many records are served and how many requests came, th
 from __future__ import annotations
 
 import argparse
-import contextlib
 import ipaddress
 import json
 import os
 import signal
 import socket
-import socketserver
 import ssl
 import struct
 import sys
@@ -38,7 +36,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +45,7 @@ if __name__ == "__main__" and not __package__:  # run as a script: make the rela
     __package__ = "tests.servers"
 
 from .libre_workspace_answers import LOOPBACK_NAMES, Behaviour, Captures, Record, Request, Response
+from .listener import Listener
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "libre-workspace"
 CONTROL_PATH = "/_double/"
@@ -149,53 +148,10 @@ class Portal(Behaviour):
                 raise ValueError(f"cannot do {other!r}")
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class _Server(Listener):
     def __init__(self, portal: Portal, port: int, tls: ssl.SSLContext | None) -> None:
         self.portal = portal
-        self.failures: list[BaseException] = []
-        self.stopping = threading.Event()
-        self._tls = tls
-        self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", port), _Handler)
-
-    def server_bind(self) -> None:
-        """As HTTPServer does it, without looking up the name of the host."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """In the connection's own thread: the handshake, so that a stuck client holds up no other, then the answer."""
-        connection: socket.socket = request
-        connection.settimeout(IDLE_SECONDS)
-        if self._tls is not None:
-            connection = self._tls.wrap_socket(request, server_side=True)
-        self._open.add(connection)
-        try:
-            super().finish_request(connection, client_address)
-        finally:
-            if connection is not request:
-                self.shutdown_request(connection)
-            self._open.discard(connection)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        error = sys.exception()
-        if error is not None and not isinstance(error, OSError):
-            self.failures.append(error)
-
-    def stop(self) -> None:
-        """Stop listening, end what is hanging, wait for the threads."""
-        self.shutdown()
-        self.server_close()
-        self.stopping.set()
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        deadline = time.monotonic() + 5
-        while self._open and time.monotonic() < deadline:
-            time.sleep(0.005)
+        super().__init__(port, _Handler, tls)
 
 
 class _Handler(BaseHTTPRequestHandler):

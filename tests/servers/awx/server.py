@@ -18,14 +18,15 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.servers.listener import Listener
 
 from .site import PLAYBOOKS, Request, Site
 
@@ -57,8 +58,9 @@ class AwxServer:
         return [(method, path) for method, path in self.requests if method != "GET" and "/tokens/" not in path]
 
     def __enter__(self) -> AwxServer:
-        self._server = _Server(("127.0.0.1", self._port), _Handler)
+        self._server = _Server(self._port, _Handler)
         self._server.awx = self
+        self._server.failures = self.failures
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -90,21 +92,8 @@ def _login(headers: Mapping[str, str]) -> tuple[str, ...]:
     return ("bearer", value) if scheme == "Bearer" else ()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+class _Server(Listener):
     awx: AwxServer
-
-    def server_bind(self) -> None:
-        """Without looking up the name of the host."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        error = sys.exception()
-        if error is not None and not isinstance(error, OSError):
-            self.awx.failures.append(error)
 
 
 class _Handler(BaseHTTPRequestHandler):

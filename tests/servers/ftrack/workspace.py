@@ -16,19 +16,17 @@ Everybody's key is `api_key`; anybody who is active may use it. Proven by ftrack
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
-import socketserver
 import struct
-import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Literal
+
+from tests.servers.listener import Listener
 
 from .answers import Calls, Malformed
 from .store import Refused, Rules
@@ -196,45 +194,10 @@ class Workspace(Calls):
             raise Refused("InvalidCredentialsError", BAD_KEY)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class _Server(Listener):
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.failures: list[BaseException] = []
-        self.stopping = threading.Event()
-        self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def server_bind(self) -> None:
-        """As HTTPServer does it, without looking up the name of the host."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        try:
-            super().finish_request(request, client_address)
-        finally:
-            self._open.discard(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        error = sys.exception()
-        if error is not None and not isinstance(error, OSError):
-            self.failures.append(error)
-
-    def stop(self) -> None:
-        """Stop listening, end what is hanging, wait for the threads."""
-        self.shutdown()
-        self.server_close()
-        self.stopping.set()
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        deadline = time.monotonic() + 5
-        while self._open and time.monotonic() < deadline:
-            time.sleep(0.005)
+        super().__init__(0, _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -28,9 +28,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from tests.servers.listener import Listener
 
 from .site import API, HTML, Answer, Site, page
 
@@ -104,8 +106,9 @@ class PleioServer:
         return f"http://127.0.0.1:{self.port}{API}/"
 
     def __enter__(self) -> PleioServer:
-        self._server = _Server(("127.0.0.1", self._port), _Handler)
+        self._server = _Server(self._port, _Handler)
         self._server.pleio = self
+        self._server.failures = self.failures
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -195,21 +198,8 @@ class PleioServer:
         return None
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
+class _Server(Listener):
     pleio: PleioServer
-
-    def server_bind(self) -> None:
-        """Without looking up the name of the host."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        error = sys.exception()
-        if error is not None and not isinstance(error, OSError):
-            self.pleio.failures.append(error)
 
 
 class _Handler(BaseHTTPRequestHandler):
